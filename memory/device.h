@@ -1,0 +1,66 @@
+/* A Vulkan device with one compute queue, as every file of memory/ and pipeline/kernel.c sees it.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SHK_DEVICE_INTERNAL_H
+#define SHK_DEVICE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <shrike/device.h>
+
+#include "util.h"
+
+struct shk_pool;
+
+struct shk_device {
+    atomic_uint refs;
+    struct shk_device_info info; /* what is *enabled*, not only what the hardware could do */
+    struct shk_log log;
+
+    VkInstance instance; /* ours only if `owned` */
+    VkDebugUtilsMessengerEXT messenger;
+    VkPhysicalDevice physical;
+    VkDevice device;
+    VkQueue queue;
+    uint32_t queue_family;
+    bool owned;
+    void (*lock_queue)(void *user); /* adopted devices; else queue_mutex */
+    void (*unlock_queue)(void *user);
+    void *lock_user;
+    pthread_mutex_t queue_mutex;
+
+    VkPhysicalDeviceLimits limits;
+    VkPhysicalDeviceMemoryProperties memory;
+    uint64_t memory_budget;
+    uint64_t timestamp_mask; /* valid bits of the queue family; 0: no timestamps */
+    PFN_vkGetCalibratedTimestampsEXT get_calibrated_timestamps; /* NULL if absent */
+
+    atomic_uint_fast64_t validation_messages;
+    struct shk_pool *pool;
+};
+
+struct shk_device *shk_device_ref(struct shk_device *device);
+
+/* Calls vkQueueSubmit under the queue's lock. */
+enum shk_status shk_device_queue_submit(struct shk_device *device, const VkSubmitInfo *submit, VkFence fence,
+                                        struct shk_error *error);
+
+/* "VK_ERROR_DEVICE_LOST" and so on. */
+const char *shk_vk_result_string(VkResult result);
+
+/* Turns a VkResult into a status with a message "<what>: <VkResult>": VK_SUCCESS is SHK_OK. */
+enum shk_status shk_check_vk(VkResult result, const char *what, struct shk_error *error);
+
+/* A point where both clocks were read: maps device ticks to CLOCK_MONOTONIC nanoseconds. */
+struct shk_clock_map {
+    uint64_t ticks;
+    uint64_t ns;
+    uint64_t uncertainty_ns;
+};
+
+/* Reads both clocks by VK_EXT_calibrated_timestamps. False where there is no such extension. */
+bool shk_device_calibrate(struct shk_device *device, struct shk_clock_map *map);
+uint64_t shk_clock_to_ns(const struct shk_device *device, const struct shk_clock_map *map, uint64_t ticks);
+uint64_t shk_ticks_to_ns(const struct shk_device *device, uint64_t ticks);
+
+#endif

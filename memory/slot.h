@@ -1,0 +1,52 @@
+/* Frame slots and command recording: what one frame in flight owns on the device, and one-off transfers.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SHK_SLOT_H
+#define SHK_SLOT_H
+
+#include "pool.h"
+
+/* Two command buffers, because a new frame format re-records the first and leaves the second alone. */
+enum shk_slot_commands { SHK_COMMANDS_PREPROCESS, SHK_COMMANDS_INFERENCE, SHK_COMMANDS_COUNT };
+
+struct shk_slot {
+    VkCommandPool command_pool;
+    VkCommandBuffer commands[SHK_COMMANDS_COUNT];
+    VkFence fence;
+    VkQueryPool queries; /* VK_NULL_HANDLE where the queue has no timestamps */
+    uint32_t query_count;
+    struct shk_buffer input;  /* UPLOAD: the frame or the raw input tensors */
+    struct shk_buffer output; /* READBACK: the model's outputs */
+};
+
+/* Sizes may be 0 (no such buffer). All-or-nothing. */
+enum shk_status shk_slot_init(struct shk_device *device, VkDeviceSize input_size, VkDeviceSize output_size,
+                              uint32_t query_count, struct shk_slot *slot, struct shk_error *error);
+void shk_slot_finish(struct shk_device *device, struct shk_slot *slot);
+
+/* Begin leaves the command buffer in recording state (replayable: not one-time-submit). */
+enum shk_status shk_slot_begin(struct shk_device *device, struct shk_slot *slot, enum shk_slot_commands which,
+                               struct shk_error *error);
+enum shk_status shk_slot_end(struct shk_device *device, struct shk_slot *slot, enum shk_slot_commands which,
+                             struct shk_error *error);
+
+/* Resets the fence, submits commands[first .. SHK_COMMANDS_COUNT) in one vkQueueSubmit. */
+enum shk_status shk_slot_submit(struct shk_device *device, struct shk_slot *slot, enum shk_slot_commands first,
+                                struct shk_error *error);
+/* SHK_ERROR_TIMEOUT if the device is not done in time. */
+enum shk_status shk_slot_wait(struct shk_device *device, struct shk_slot *slot, uint64_t timeout_ns,
+                              struct shk_error *error);
+/* After a successful wait: `count` timestamps from `first`, in ticks (masked to the valid bits). False without
+ * timestamps. */
+bool shk_slot_timestamps(struct shk_device *device, struct shk_slot *slot, uint32_t first, uint32_t count,
+                         uint64_t *ticks);
+
+/* A full memory barrier between everything before and after, for compute, transfer and host. */
+void shk_cmd_barrier(VkCommandBuffer commands);
+
+/* Copies `size` bytes to / from a DEVICE buffer and waits: for start-up and tests, never per frame. */
+enum shk_status shk_buffer_write(struct shk_device *device, const struct shk_buffer *buffer, VkDeviceSize offset,
+                                 const void *data, VkDeviceSize size, struct shk_error *error);
+enum shk_status shk_buffer_read(struct shk_device *device, const struct shk_buffer *buffer, VkDeviceSize offset,
+                                void *data, VkDeviceSize size, struct shk_error *error);
+
+#endif

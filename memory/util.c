@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "util.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+const char *shk_status_string(enum shk_status status)
+{
+    switch (status) {
+    case SHK_OK:
+        return "ok";
+    case SHK_ERROR_INVALID_ARGUMENT:
+        return "invalid argument";
+    case SHK_ERROR_IO:
+        return "input/output error";
+    case SHK_ERROR_BAD_MODEL:
+        return "bad model";
+    case SHK_ERROR_UNSUPPORTED:
+        return "unsupported";
+    case SHK_ERROR_NO_DEVICE:
+        return "no device";
+    case SHK_ERROR_OUT_OF_HOST_MEMORY:
+        return "out of host memory";
+    case SHK_ERROR_OUT_OF_DEVICE_MEMORY:
+        return "out of device memory";
+    case SHK_ERROR_DEVICE_LOST:
+        return "device lost";
+    case SHK_ERROR_DRIVER:
+        return "driver error";
+    case SHK_ERROR_TIMEOUT:
+        return "timeout";
+    case SHK_ERROR_BUSY:
+        return "busy";
+    }
+    return "unknown status";
+}
+
+enum shk_status shk_fail(struct shk_error *error, enum shk_status status, const char *format, ...)
+{
+    if (error) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(error->message, sizeof(error->message), format, args);
+        va_end(args);
+        error->status = status;
+    }
+    return status;
+}
+
+enum shk_status shk_fail_oom(struct shk_error *error, size_t bytes, const char *what)
+{
+    return shk_fail(error, SHK_ERROR_OUT_OF_HOST_MEMORY, "out of memory: could not allocate %zu bytes for %s",
+                    bytes, what);
+}
+
+void shk_log(const struct shk_log *log, enum shk_log_level level, const char *format, ...)
+{
+    if (!log || !log->fn)
+        return;
+    char message[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    log->fn(log->user, level, message);
+}
+
+uint64_t shk_time_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}

@@ -1,0 +1,12 @@
+/* Shrike: int8 object detection with Vulkan compute. Include this; samples/hello.c is the way in.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SHRIKE_H
+#define SHRIKE_H
+
+#include <shrike/builder.h>
+#include <shrike/device.h>
+#include <shrike/model.h>
+#include <shrike/session.h>
+#include <shrike/status.h>
+
+#endif
