@@ -1,0 +1,17 @@
+/* Bindings and helpers that every compute shader shares.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#extension GL_GOOGLE_include_directive : require
+#include "abi.h"
+
+layout(local_size_x_id = SHK_SPEC_LOCAL_X, local_size_y_id = SHK_SPEC_LOCAL_Y,
+       local_size_z_id = SHK_SPEC_LOCAL_Z) in;
+
+layout(set = 0, binding = SHK_BINDING_ARENA, std430) buffer shk_arena_buffer { uint arena[]; };
+layout(set = 0, binding = SHK_BINDING_PARAMS, std430) readonly buffer shk_params_buffer { uint params[]; };
+
+/* The invocation's number in a dispatch made by shk_dispatch_linear(). */
+uint shk_linear_index()
+{
+    uint group = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
+    return group * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+}

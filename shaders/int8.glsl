@@ -1,0 +1,42 @@
+/* Packed int8 and the fixed-point arithmetic of NUMERICS: the GLSL twin of pipeline/quant.c.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Byte i of a word, sign extended. */
+int shk_byte(uint word, uint i)
+{
+    return bitfieldExtract(int(word), int(i * 8u), 8);
+}
+
+uint shk_pack4(int a, int b, int c, int d)
+{
+    return (uint(a) & 0xffu) | (uint(b) & 0xffu) << 8 | (uint(c) & 0xffu) << 16 | uint(d) << 24;
+}
+
+/* SaturatingRoundingDoublingHighMul: (a * b + 2^30) >> 31 in 64 bits. The only saturating case, both
+ * INT32_MIN, cannot happen: multipliers are never negative. */
+int shk_srdhm(int a, int b)
+{
+    int hi;
+    int lo;
+    imulExtended(a, b, hi, lo);
+    uint sum = uint(lo) + 0x40000000u;
+    int carry = sum < 0x40000000u ? 1 : 0;
+    return int(uint(hi + carry) << 1 | sum >> 31);
+}
+
+/* RoundingDivideByPOT: nearest, exact halves away from zero. 0 <= exponent <= 31. */
+int shk_rounding_divide_by_pot(int x, int exponent)
+{
+    int mask = int((1u << uint(exponent)) - 1u);
+    int remainder = x & mask;
+    int threshold = (mask >> 1) + (x < 0 ? 1 : 0);
+    return (x >> exponent) + (remainder > threshold ? 1 : 0);
+}
+
+/* MultiplyByQuantizedMultiplier with double rounding; positive shift is left. */
+int shk_mbqm(int x, int multiplier, int shift)
+{
+    int left = max(shift, 0);
+    int right = max(-shift, 0);
+    return shk_rounding_divide_by_pot(shk_srdhm(x << left, multiplier), right);
+}

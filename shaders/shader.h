@@ -1,0 +1,17 @@
+/* SPIR-V modules as data. meson generates one `shk_shader_<name>` per entry of its shader list.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SHK_SHADER_H
+#define SHK_SHADER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct shk_shader {
+    const char *name;
+    const uint32_t *code;
+    size_t code_size; /* bytes */
+};
+
+#define SHK_SHADER_DECLARE(id) extern const struct shk_shader shk_shader_##id
+
+#endif
