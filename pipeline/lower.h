@@ -33,6 +33,8 @@ struct shk_dispatch {
 
 const struct shk_graph *shk_lower_graph(const struct shk_lowering *lowering);
 const struct shk_device *shk_lower_device(const struct shk_lowering *lowering);
+/* What the session was created with (thresholds that override the model's). Never NULL. */
+const struct shk_session_params *shk_lower_session_params(const struct shk_lowering *lowering);
 
 /* The view of a tensor that is an activation or a constant not named in parameter_inputs (those sit in the
  * arena too). */

@@ -41,12 +41,15 @@ struct shk_op_spelling {
 };
 #define SHK_BUILTIN_CUSTOM 32
 
+struct shk_session_params;
+
 /* One op to run in C. Dense arrays, one per input and output of the op; NULL for an absent optional input. */
 struct shk_reference {
     const struct shk_graph *graph;
     const struct shk_op *op;
     const void *const *inputs;
     void *const *outputs;
+    const struct shk_session_params *params; /* thresholds that the session overrides; NULL: none */
 };
 
 struct shk_lowering;
