@@ -137,16 +137,16 @@ static void describe_attrs(const struct shk_op *op, char *text, size_t size)
     text[0] = '\0';
     for (uint32_t i = 0; i < op->spelling->attr_count && at < size; i++) {
         const struct shk_attr *a = &op->spelling->attrs[i];
-        const unsigned char *p = (const unsigned char *)op->attrs + a->offset;
-        int32_t value = a->type == SHK_ATTR_BOOL ? *(const bool *)p : *(const int32_t *)(const void *)p;
-        const char *gap = i ? " " : "";
-        if (a->type == SHK_ATTR_FLOAT)
-            at += (size_t)snprintf(text + at, size - at, "%s%s %g", gap, a->name,
-                                   (double)*(const float *)(const void *)p);
-        else if (a->type == SHK_ATTR_ENUM)
-            at += (size_t)snprintf(text + at, size - at, "%s%s %s", gap, a->name, a->enum_names[value]);
-        else
-            at += (size_t)snprintf(text + at, size - at, "%s%s %d", gap, a->name, value);
+        const struct shk_int32_list *list = (const void *)((const unsigned char *)op->attrs + a->offset);
+        double value = 0.0;
+        shk_op_get_attr(op, a->name, &value);
+        at += (size_t)snprintf(text + at, size - at, i ? " %s" : "%s", a->name);
+        if (a->type == SHK_ATTR_ENUM && at < size)
+            at += (size_t)snprintf(text + at, size - at, " %s", a->enum_names[(int)value]);
+        else if (a->type != SHK_ATTR_LIST && at < size)
+            at += (size_t)snprintf(text + at, size - at, " %g", value);
+        for (uint32_t k = 0; a->type == SHK_ATTR_LIST && k < list->count && at < size; k++)
+            at += (size_t)snprintf(text + at, size - at, k ? ",%d" : " %d", list->values[k]);
     }
 }
 

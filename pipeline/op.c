@@ -57,12 +57,32 @@ enum shk_status shk_op_fail(const struct shk_graph *graph, const struct shk_op *
     return shk_fail(error, status, "%s: op %u %s: %s", graph->name, op->file_index, op->spelling->name, message);
 }
 
+bool shk_op_get_attr(const struct shk_op *op, const char *name, double *value)
+{
+    for (uint32_t i = 0; i < op->spelling->attr_count; i++) {
+        const struct shk_attr *a = &op->spelling->attrs[i];
+        const unsigned char *at = (const unsigned char *)op->attrs + a->offset;
+        if (strcmp(a->name, name) != 0 || a->type == SHK_ATTR_LIST)
+            continue;
+        if (a->type == SHK_ATTR_FLOAT)
+            *value = (double)*(const float *)(const void *)at;
+        else if (a->type == SHK_ATTR_BOOL)
+            *value = *(const bool *)at;
+        else
+            *value = *(const int32_t *)(const void *)at;
+        return true;
+    }
+    return false;
+}
+
 void shk_op_default_attrs(const struct shk_op_spelling *spelling, void *attrs)
 {
     for (uint32_t i = 0; i < spelling->attr_count; i++) {
         const struct shk_attr *a = &spelling->attrs[i];
         unsigned char *at = (unsigned char *)attrs + a->offset;
-        if (a->type == SHK_ATTR_FLOAT)
+        if (a->type == SHK_ATTR_LIST)
+            *(struct shk_int32_list *)(void *)at = (struct shk_int32_list){0};
+        else if (a->type == SHK_ATTR_FLOAT)
             *(float *)(void *)at = (float)a->default_value;
         else if (a->type == SHK_ATTR_BOOL)
             *(bool *)at = a->default_value != 0.0;

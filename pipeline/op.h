@@ -16,6 +16,12 @@ enum shk_attr_type {
     SHK_ATTR_FLOAT, /* float */
     SHK_ATTR_BOOL,  /* bool */
     SHK_ATTR_ENUM,  /* int32_t here, a byte in the file; enum_names ends with NULL */
+    SHK_ATTR_LIST,  /* struct shk_int32_list here, a vector of int32 in the file; empty by default */
+};
+
+struct shk_int32_list {
+    uint32_t count;
+    int32_t values[SHK_MAX_RANK];
 };
 
 /* One attribute: how the TFLite schema spells it, where it goes in the op's own attrs struct. */
@@ -95,6 +101,9 @@ void shk_op_list_supported(char *text, size_t size);
 enum shk_status shk_op_fail(const struct shk_graph *graph, const struct shk_op *op, enum shk_status status,
                             struct shk_error *error, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* The scalar attribute that the schema spells `name`; false if the op has none such. */
+bool shk_op_get_attr(const struct shk_op *op, const char *name, double *value);
 
 /* Fills defaults of every attribute. */
 void shk_op_default_attrs(const struct shk_op_spelling *spelling, void *attrs);

@@ -35,7 +35,7 @@ enum shk_status {
  * can be done about it. On success it is left alone. */
 struct shk_error {
     enum shk_status status;
-    char message[480];
+    char message[1020];
 };
 
 /* A short, constant, English name of the status ("out of device memory"). Never NULL. */
