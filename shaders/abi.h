@@ -33,4 +33,41 @@
 
 #define SHK_MAX_PUSH_BYTES 128
 
+/* ---- preprocess ---- */
+
+/* How the bytes of a frame are laid out; red and blue are told apart elsewhere. */
+#define SHK_LAYOUT_PACKED3 0 /* three bytes per pixel */
+#define SHK_LAYOUT_PACKED4 1 /* four, the last ignored */
+#define SHK_LAYOUT_GRAY    2
+#define SHK_LAYOUT_NV12    3
+#define SHK_LAYOUT_I420    4
+#define SHK_LAYOUT_YUY2    5
+
+#define SHK_PREPROCESS_WEIGHT_BITS 11 /* of a bilinear weight */
+#define SHK_PREPROCESS_VALUE_BITS  6  /* fractional bits of a resampled component */
+#define SHK_PREPROCESS_MATRIX_BITS 14 /* fractional bits of a matrix coefficient */
+
+/* First in the slot's input buffer. Behind it: width + 1 words that say where the columns of the rectangle sample,
+ * room for the model's width + 1 in all; the same for rows; the planes. */
+struct shk_frame_header {
+    SHK_UINT left, top, width, height; /* the rectangle of the model's input that shows the frame */
+    SHK_UINT crop_x, crop_y;
+    SHK_UINT shift_x, shift_y; /* area: fractional bits of the column and row tables */
+};
+
+/* R = y' * luma + cr_r * Cr' and so on, with y' = Y - black and Cb', Cr' around 0. */
+struct shk_frame_matrix {
+    SHK_INT black;
+    SHK_INT luma;
+    SHK_INT cr_r, cb_g, cr_g, cb_b;
+};
+
+struct shk_preprocess_push {
+    SHK_UINT output_offset, output_stride; /* words */
+    SHK_UINT table; /* words */
+    SHK_UINT width, height; /* of the model's input */
+    SHK_UINT plane_offset[3], plane_stride[3]; /* words, after the header */
+    struct shk_frame_matrix matrix;
+};
+
 #endif

@@ -42,7 +42,9 @@ enum shk_pixel_format {
 enum shk_yuv_matrix { SHK_YUV_BT601, SHK_YUV_BT709 };
 enum shk_yuv_range { SHK_YUV_LIMITED, SHK_YUV_FULL };
 
+/* Letterbox keeps the aspect ratio: the frame in the middle of the model's input, grey (level 114) around it. */
 enum shk_resize { SHK_RESIZE_STRETCH, SHK_RESIZE_LETTERBOX };
+/* Bilinear takes four pixels per model pixel; area the mean over all that it covers. */
 enum shk_filter { SHK_FILTER_BILINEAR, SHK_FILTER_AREA };
 
 /* What every frame of a stream has in common. */
@@ -77,9 +79,12 @@ struct shk_session_params {
     /* Real input value of an 8 bit level p: (p - mean[c]) / std[c]. With std[0] == 0 (default): integer inputs
      * take the level itself (uint8: p, int8: p - 128), float inputs take (p - 127.5) / 127.5. */
     float mean[3], std[3];
-    float score_threshold; /* detections below it are not reported; negative: the model's own, else 0.5 */
-    float iou_threshold;   /* for non-maximum suppression; negative: the model's own, else 0.5 */
-    uint32_t max_detections; /* 0: the model's own, else 100. At most 1000. */
+    /* Detections below it are not reported. Not above 0: the model's own, else 0.5. */
+    float score_threshold;
+    /* For non-maximum suppression, at most 1. Not above 0: the model's own, else 0.5. */
+    float iou_threshold;
+    /* 0: the model's own, else 100. At most 1000; a model's output tensor may hold fewer. */
+    uint32_t max_detections;
     bool keep_tensors;     /* no memory is reused, so that shk_session_read_tensor() can read every tensor */
     bool profile_ops;      /* timestamps around every op (shk_session_op_times) */
     const char *cache_dir; /* where to keep the driver's pipeline cache, created if needed; NULL: nowhere */
