@@ -15,6 +15,7 @@ struct shk_pool;
 struct shk_device {
     atomic_uint refs;
     struct shk_device_info info; /* what is *enabled*, not only what the hardware could do */
+    uint32_t extensions;         /* what is enabled, a mask of enum shk_extension (physical.h) */
     struct shk_log log;
 
     VkInstance instance; /* ours only if `owned` */

@@ -44,10 +44,10 @@ void shk_pool_free(struct shk_pool *pool, struct shk_buffer *buffer);
 
 void shk_pool_stats(struct shk_pool *pool, struct shk_memory_stats *stats);
 
-/* Makes CPU writes visible to the device, and device writes to the CPU; no-ops on coherent memory. Offsets are
- * relative to the range and are widened to nonCoherentAtomSize. */
-enum shk_status shk_buffer_flush(struct shk_device *device, const struct shk_buffer *buffer, VkDeviceSize offset,
-                                 VkDeviceSize size, struct shk_error *error);
+/* Makes CPU writes visible to the device, and device writes to the CPU; no-ops on coherent memory. Offsets
+ * are relative to the range and are widened to nonCoherentAtomSize. */
+enum shk_status shk_buffer_flush(struct shk_device *device, const struct shk_buffer *buffer,
+                                 VkDeviceSize offset, VkDeviceSize size, struct shk_error *error);
 enum shk_status shk_buffer_invalidate(struct shk_device *device, const struct shk_buffer *buffer,
                                       VkDeviceSize offset, VkDeviceSize size, struct shk_error *error);
 

@@ -30,13 +30,13 @@ enum shk_status shk_slot_end(struct shk_device *device, struct shk_slot *slot, e
                              struct shk_error *error);
 
 /* Resets the fence, submits commands[first .. SHK_COMMANDS_COUNT) in one vkQueueSubmit. */
-enum shk_status shk_slot_submit(struct shk_device *device, struct shk_slot *slot, enum shk_slot_commands first,
-                                struct shk_error *error);
+enum shk_status shk_slot_submit(struct shk_device *device, struct shk_slot *slot,
+                                enum shk_slot_commands first, struct shk_error *error);
 /* SHK_ERROR_TIMEOUT if the device is not done in time. */
 enum shk_status shk_slot_wait(struct shk_device *device, struct shk_slot *slot, uint64_t timeout_ns,
                               struct shk_error *error);
-/* After a successful wait: `count` timestamps from `first`, in ticks (masked to the valid bits). False without
- * timestamps. */
+/* After a successful wait: `count` timestamps from `first`, in ticks (masked to the valid bits). False
+ * without timestamps. */
 bool shk_slot_timestamps(struct shk_device *device, struct shk_slot *slot, uint32_t first, uint32_t count,
                          uint64_t *ticks);
 
@@ -44,9 +44,10 @@ bool shk_slot_timestamps(struct shk_device *device, struct shk_slot *slot, uint3
 void shk_cmd_barrier(VkCommandBuffer commands);
 
 /* Copies `size` bytes to / from a DEVICE buffer and waits: for start-up and tests, never per frame. */
-enum shk_status shk_buffer_write(struct shk_device *device, const struct shk_buffer *buffer, VkDeviceSize offset,
-                                 const void *data, VkDeviceSize size, struct shk_error *error);
-enum shk_status shk_buffer_read(struct shk_device *device, const struct shk_buffer *buffer, VkDeviceSize offset,
-                                void *data, VkDeviceSize size, struct shk_error *error);
+enum shk_status shk_buffer_write(struct shk_device *device, const struct shk_buffer *buffer,
+                                 VkDeviceSize offset, const void *data, VkDeviceSize size,
+                                 struct shk_error *error);
+enum shk_status shk_buffer_read(struct shk_device *device, const struct shk_buffer *buffer,
+                                VkDeviceSize offset, void *data, VkDeviceSize size, struct shk_error *error);
 
 #endif

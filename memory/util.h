@@ -9,9 +9,9 @@
 
 #include <shrike/status.h>
 
-#define SHK_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define SHK_MIN(a, b)    ((a) < (b) ? (a) : (b))
-#define SHK_MAX(a, b)    ((a) > (b) ? (a) : (b))
+#define SHK_ARRAY_LEN(a)     (sizeof(a) / sizeof((a)[0]))
+#define SHK_MIN(a, b)        ((a) < (b) ? (a) : (b))
+#define SHK_MAX(a, b)        ((a) > (b) ? (a) : (b))
 #define SHK_CLAMP(x, lo, hi) ((x) < (lo) ? (lo) : (x) > (hi) ? (hi) : (x))
 
 /* `alignment` must be a power of two; `x` must leave room. */
@@ -50,7 +50,8 @@ static inline bool shk_range_fits(size_t offset, size_t length, size_t size)
     return offset <= size && length <= size - offset;
 }
 
-/* Fills *error if there is one and returns `status`: `return shk_fail(error, SHK_ERROR_IO, "%s: ...", path);` */
+/* Fills *error if there is one and returns `status`: `return shk_fail(error, SHK_ERROR_IO, "%s: ...", path);`
+ */
 enum shk_status shk_fail(struct shk_error *error, enum shk_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "slot.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define TRANSFER_CHUNK (UINT64_C(4) << 20) /* staging of shk_buffer_write and _read */
+
+enum shk_status shk_slot_init(struct shk_device *device, VkDeviceSize input_size, VkDeviceSize output_size,
+                              uint32_t query_count, struct shk_slot *slot, struct shk_error *error)
+{
+    struct shk_slot s = {0};
+    const VkCommandPoolCreateInfo pool_info = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        .queueFamilyIndex = device->queue_family,
+    };
+    const VkFenceCreateInfo fence_info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    const VkQueryPoolCreateInfo query_info = {
+        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+        .queryType = VK_QUERY_TYPE_TIMESTAMP,
+        .queryCount = query_count,
+    };
+
+    enum shk_status status = shk_check_vk(
+        vkCreateCommandPool(device->device, &pool_info, NULL, &s.command_pool), "vkCreateCommandPool", error);
+    if (status)
+        goto fail;
+    const VkCommandBufferAllocateInfo commands_info = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = s.command_pool,
+        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+        .commandBufferCount = SHK_COMMANDS_COUNT,
+    };
+    status = shk_check_vk(vkAllocateCommandBuffers(device->device, &commands_info, s.commands),
+                          "vkAllocateCommandBuffers", error);
+    if (status)
+        goto fail;
+    status = shk_check_vk(vkCreateFence(device->device, &fence_info, NULL, &s.fence), "vkCreateFence", error);
+    if (status)
+        goto fail;
+    if (query_count && device->timestamp_mask) {
+        s.query_count = query_count;
+        status = shk_check_vk(vkCreateQueryPool(device->device, &query_info, NULL, &s.queries),
+                              "vkCreateQueryPool", error);
+        if (status)
+            goto fail;
+    }
+    if (input_size)
+        status = shk_pool_alloc(device->pool, SHK_MEMORY_UPLOAD, input_size, 0, &s.input, error);
+    if (!status && output_size)
+        status = shk_pool_alloc(device->pool, SHK_MEMORY_READBACK, output_size, 0, &s.output, error);
+    if (status)
+        goto fail;
+    *slot = s;
+    return SHK_OK;
+
+fail:
+    shk_slot_finish(device, &s);
+    return status;
+}
+
+void shk_slot_finish(struct shk_device *device, struct shk_slot *slot)
+{
+    shk_pool_free(device->pool, &slot->output);
+    shk_pool_free(device->pool, &slot->input);
+    vkDestroyQueryPool(device->device, slot->queries, NULL);
+    vkDestroyFence(device->device, slot->fence, NULL);
+    vkDestroyCommandPool(device->device, slot->command_pool, NULL); /* and its command buffers */
+    *slot = (struct shk_slot){0};
+}
+
+enum shk_status shk_slot_begin(struct shk_device *device, struct shk_slot *slot, enum shk_slot_commands which,
+                               struct shk_error *error)
+{
+    (void)device;
+    const VkCommandBufferBeginInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    return shk_check_vk(vkBeginCommandBuffer(slot->commands[which], &info), "vkBeginCommandBuffer", error);
+}
+
+enum shk_status shk_slot_end(struct shk_device *device, struct shk_slot *slot, enum shk_slot_commands which,
+                             struct shk_error *error)
+{
+    (void)device;
+    return shk_check_vk(vkEndCommandBuffer(slot->commands[which]), "vkEndCommandBuffer", error);
+}
+
+enum shk_status shk_slot_submit(struct shk_device *device, struct shk_slot *slot,
+                                enum shk_slot_commands first, struct shk_error *error)
+{
+    const VkSubmitInfo submit = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+        .commandBufferCount = SHK_COMMANDS_COUNT - first,
+        .pCommandBuffers = slot->commands + first,
+    };
+    enum shk_status status =
+        shk_check_vk(vkResetFences(device->device, 1, &slot->fence), "vkResetFences", error);
+    if (status)
+        return status;
+    return shk_device_queue_submit(device, &submit, slot->fence, error);
+}
+
+enum shk_status shk_slot_wait(struct shk_device *device, struct shk_slot *slot, uint64_t timeout_ns,
+                              struct shk_error *error)
+{
+    return shk_check_vk(vkWaitForFences(device->device, 1, &slot->fence, VK_TRUE, timeout_ns),
+                        "vkWaitForFences", error);
+}
+
+bool shk_slot_timestamps(struct shk_device *device, struct shk_slot *slot, uint32_t first, uint32_t count,
+                         uint64_t *ticks)
+{
+    if (!slot->queries || count == 0 || !shk_range_fits(first, count, slot->query_count))
+        return false;
+    if (vkGetQueryPoolResults(device->device, slot->queries, first, count, count * sizeof(*ticks), ticks,
+                              sizeof(*ticks), VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        ticks[i] &= device->timestamp_mask;
+    return true;
+}
+
+void shk_cmd_barrier(VkCommandBuffer commands)
+{
+    const VkPipelineStageFlags stages =
+        VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_HOST_BIT;
+    const VkAccessFlags writes =
+        VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_HOST_WRITE_BIT;
+    const VkAccessFlags reads = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_UNIFORM_READ_BIT |
+                                VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_HOST_READ_BIT;
+    const VkMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = writes,
+        .dstAccessMask = reads | writes,
+    };
+    vkCmdPipelineBarrier(commands, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
+/* Copies between two buffers of `slot`'s device, and waits. */
+static enum shk_status copy_and_wait(struct shk_device *device, struct shk_slot *slot, VkBuffer from,
+                                     VkBuffer to, const VkBufferCopy *region, struct shk_error *error)
+{
+    enum shk_status status = shk_slot_begin(device, slot, SHK_COMMANDS_INFERENCE, error);
+    if (status)
+        return status;
+    VkCommandBuffer commands = slot->commands[SHK_COMMANDS_INFERENCE];
+    shk_cmd_barrier(commands);
+    vkCmdCopyBuffer(commands, from, to, 1, region);
+    shk_cmd_barrier(commands);
+    status = shk_slot_end(device, slot, SHK_COMMANDS_INFERENCE, error);
+    if (!status)
+        status = shk_slot_submit(device, slot, SHK_COMMANDS_INFERENCE, error);
+    if (!status)
+        status = shk_slot_wait(device, slot, UINT64_MAX, error);
+    return status;
+}
+
+static enum shk_status check_range(const struct shk_buffer *buffer, uint64_t offset, uint64_t size,
+                                   struct shk_error *error)
+{
+    if (shk_range_fits(offset, size, buffer->size))
+        return SHK_OK;
+    return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT,
+                    "copy of [%" PRIu64 ", +%" PRIu64 ") of a buffer of %" PRIu64 " bytes", offset, size,
+                    buffer->size);
+}
+
+enum shk_status shk_buffer_write(struct shk_device *device, const struct shk_buffer *buffer,
+                                 VkDeviceSize offset, const void *data, VkDeviceSize size,
+                                 struct shk_error *error)
+{
+    struct shk_slot slot;
+
+    enum shk_status status = check_range(buffer, offset, size, error);
+    if (status || size == 0)
+        return status;
+    status = shk_slot_init(device, SHK_MIN(size, TRANSFER_CHUNK), 0, 0, &slot, error);
+    if (status)
+        return status;
+    for (uint64_t done = 0, n; done < size && !status; done += n) {
+        n = SHK_MIN(size - done, TRANSFER_CHUNK);
+        const VkBufferCopy region = {slot.input.offset, buffer->offset + offset + done, n};
+        memcpy(slot.input.map, (const char *)data + done, n);
+        status = shk_buffer_flush(device, &slot.input, 0, n, error);
+        if (!status)
+            status = copy_and_wait(device, &slot, slot.input.buffer, buffer->buffer, &region, error);
+    }
+    shk_slot_finish(device, &slot);
+    return status;
+}
+
+enum shk_status shk_buffer_read(struct shk_device *device, const struct shk_buffer *buffer,
+                                VkDeviceSize offset, void *data, VkDeviceSize size, struct shk_error *error)
+{
+    struct shk_slot slot;
+
+    enum shk_status status = check_range(buffer, offset, size, error);
+    if (status || size == 0)
+        return status;
+    status = shk_slot_init(device, 0, SHK_MIN(size, TRANSFER_CHUNK), 0, &slot, error);
+    if (status)
+        return status;
+    for (uint64_t done = 0, n; done < size && !status; done += n) {
+        n = SHK_MIN(size - done, TRANSFER_CHUNK);
+        const VkBufferCopy region = {buffer->offset + offset + done, slot.output.offset, n};
+        status = copy_and_wait(device, &slot, buffer->buffer, slot.output.buffer, &region, error);
+        if (!status)
+            status = shk_buffer_invalidate(device, &slot.output, 0, n, error);
+        if (!status)
+            memcpy((char *)data + done, slot.output.map, n);
+    }
+    shk_slot_finish(device, &slot);
+    return status;
+}
