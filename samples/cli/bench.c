@@ -1,6 +1,7 @@
 /* shrike bench: where the time and the memory go.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "bench.h"
