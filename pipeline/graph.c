@@ -118,16 +118,25 @@ int32_t shk_shape_nhwc(const struct shk_shape *shape, uint32_t i)
 
 /* Dense bytes of the shape, or false with no sensible answer: rank, dimension or size out of bounds. The limit
  * keeps every element index, and every byte offset in a padded layout, inside int32. */
-static bool dense_bytes(const struct shk_tensor_desc *desc, size_t *bytes)
+static bool dense_bytes(enum shk_dtype dtype, const struct shk_shape *shape, size_t *bytes)
 {
-    size_t n = shk_dtype_size(desc->dtype);
-    if (desc->shape.rank > SHK_MAX_RANK)
+    size_t n = shk_dtype_size(dtype);
+    if (shape->rank > SHK_MAX_RANK)
         return false;
-    for (uint32_t i = 0; i < desc->shape.rank; i++)
-        if (desc->shape.dims[i] < 1 || !shk_mul_size(n, (size_t)desc->shape.dims[i], &n) || n > INT32_MAX / 4)
+    for (uint32_t i = 0; i < shape->rank; i++)
+        if (shape->dims[i] < 1 || !shk_mul_size(n, (size_t)shape->dims[i], &n) || n > INT32_MAX / 4)
             return false;
     *bytes = n;
     return true;
+}
+
+static enum shk_status fail_shape(const struct shk_graph *graph, const char *name, uint32_t rank,
+                                  struct shk_error *error)
+{
+    return shk_fail(error, SHK_ERROR_BAD_MODEL,
+                    "%s: tensor '%s': rank %u or a dimension is out of range (at most %d dimensions, each "
+                    "at least 1, below 512 MiB together)",
+                    graph->name, name, rank, SHK_MAX_RANK);
 }
 
 static enum shk_status check_quant(const struct shk_graph *graph, const struct shk_tensor_desc *desc,
@@ -195,11 +204,8 @@ enum shk_status shk_graph_add_tensor(struct shk_graph *graph, const struct shk_t
                                      struct shk_error *error)
 {
     struct shk_tensor tensor = {.shape = desc->shape};
-    if (!dense_bytes(desc, &tensor.bytes))
-        return shk_fail(error, SHK_ERROR_BAD_MODEL,
-                        "%s: tensor '%s': rank %u or a dimension is out of range (at most %d dimensions, each "
-                        "at least 1, below 512 MiB together)",
-                        graph->name, desc->name, desc->shape.rank, SHK_MAX_RANK);
+    if (!dense_bytes(desc->dtype, &desc->shape, &tensor.bytes))
+        return fail_shape(graph, desc->name, desc->shape.rank, error);
     if (desc->data && desc->data_bytes != tensor.bytes)
         return shk_fail(error, SHK_ERROR_BAD_MODEL, "%s: tensor '%s': %zu bytes of data, its shape needs %zu",
                         graph->name, desc->name, desc->data_bytes, tensor.bytes);
@@ -218,6 +224,18 @@ enum shk_status shk_graph_add_tensor(struct shk_graph *graph, const struct shk_t
         return shk_fail_oom(error, tensor.bytes, desc->name);
     graph->tensors[graph->tensor_count] = tensor;
     *index = graph->tensor_count++;
+    return SHK_OK;
+}
+
+enum shk_status shk_graph_set_shape(struct shk_graph *graph, uint32_t tensor, const struct shk_shape *shape,
+                                    struct shk_error *error)
+{
+    struct shk_tensor *t = &graph->tensors[tensor];
+    if (t->data || t->quant.count > 1)
+        return shk_fail(error, SHK_ERROR_BAD_MODEL, "%s: tensor '%s' cannot be an op's output", graph->name, t->name);
+    if (!dense_bytes(t->dtype, shape, &t->bytes))
+        return fail_shape(graph, t->name, shape->rank, error);
+    t->shape = *shape;
     return SHK_OK;
 }
 
@@ -326,6 +344,8 @@ enum shk_status shk_graph_check(struct shk_graph *graph, struct shk_error *error
     for (uint32_t i = 0; i < graph->op_count && !status; i++) {
         const struct shk_op *op = &graph->ops[i];
         status = check_reads(graph, op, written, error);
+        if (!status && op->def->infer)
+            status = op->def->infer(graph, op, error);
         if (!status)
             status = op->def->check(graph, op, error);
         if (!status)

@@ -84,6 +84,10 @@ struct shk_tensor_desc {
 enum shk_status shk_graph_add_tensor(struct shk_graph *graph, const struct shk_tensor_desc *desc, uint32_t *index,
                                      struct shk_error *error);
 
+/* Changes the shape of an activation. Errors as above, and SHK_ERROR_BAD_MODEL for a constant. */
+enum shk_status shk_graph_set_shape(struct shk_graph *graph, uint32_t tensor, const struct shk_shape *shape,
+                                    struct shk_error *error);
+
 /* A new op with default attributes (in *op, to be filled in by the caller through the spelling's table).
  * Indices are checked against the tensors there are. */
 enum shk_status shk_graph_add_op(struct shk_graph *graph, const struct shk_op_spelling *spelling,

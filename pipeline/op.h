@@ -67,6 +67,9 @@ struct shk_op_def {
     size_t attrs_size;
     uint32_t parameter_inputs; /* bit i: input i is a constant that lower() packs by itself (weights, shapes) */
 
+    /* Gives outputs whose shape the file leaves open (rank 0) the shape that the op computes, by
+     * shk_graph_set_shape(). Runs before check(), so nothing is certain yet. NULL: files always have shapes. */
+    enum shk_status (*infer)(struct shk_graph *graph, const struct shk_op *op, struct shk_error *error);
     /* Types, quantization, constness and shapes of inputs and outputs; the output's shape must be what the op
      * computes. Runs before everything else, so the rest need not check. Messages name the tensor, what was
      * found, what is supported. */
