@@ -7,11 +7,13 @@
 #define SHK_UINT uint
 #define SHK_INT  int
 #define SHK_FLOAT float
+#define SHK_STRUCT(name) name
 #else
 #include <stdint.h>
 #define SHK_UINT uint32_t
 #define SHK_INT  int32_t
 #define SHK_FLOAT float
+#define SHK_STRUCT(name) struct name
 #endif
 
 /* One descriptor set for every shader. */
@@ -67,7 +69,7 @@ struct shk_preprocess_push {
     SHK_UINT table; /* words */
     SHK_UINT width, height; /* of the model's input */
     SHK_UINT plane_offset[3], plane_stride[3]; /* words, after the header */
-    struct shk_frame_matrix matrix;
+    SHK_STRUCT(shk_frame_matrix) matrix;
 };
 
 #endif
