@@ -45,7 +45,8 @@ struct shk_op_spelling {
     const struct shk_attr *attrs;
     uint32_t attr_count;
 };
-#define SHK_BUILTIN_CUSTOM 32
+#define SHK_BUILTIN_CONCATENATION 2
+#define SHK_BUILTIN_CUSTOM        32
 
 struct shk_session_params;
 

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "kernel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static enum shk_status create_layouts(struct shk_kernels *kernels, struct shk_error *error)
+{
+    VkDescriptorSetLayoutBinding bindings[] = {
+        {SHK_BINDING_ARENA, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
+        {SHK_BINDING_PARAMS, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
+        {SHK_BINDING_UNIFORM, VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
+        {SHK_BINDING_FRAME, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
+    };
+    VkDescriptorSetLayoutCreateInfo set_info = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+        .bindingCount = SHK_ARRAY_LEN(bindings),
+        .pBindings = bindings,
+    };
+    VkPushConstantRange range = {VK_SHADER_STAGE_COMPUTE_BIT, 0, SHK_MAX_PUSH_BYTES};
+    VkDevice device = kernels->device->device;
+    VkResult result = vkCreateDescriptorSetLayout(device, &set_info, NULL, &kernels->set_layout);
+    VkPipelineLayoutCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+        .setLayoutCount = 1,
+        .pSetLayouts = &kernels->set_layout,
+        .pushConstantRangeCount = 1,
+        .pPushConstantRanges = &range,
+    };
+    if (result == VK_SUCCESS)
+        result = vkCreatePipelineLayout(device, &info, NULL, &kernels->layout);
+    return shk_check_vk(result, "pipeline layout", error);
+}
+
+static enum shk_status create_cache(struct shk_kernels *kernels, const char *dir, const struct shk_log *log,
+                                    struct shk_error *error)
+{
+    size_t size = 0;
+    void *data = NULL;
+    if (dir && (kernels->cache_path = shk_pipeline_cache_path(kernels->device, dir, log)))
+        data = shk_pipeline_cache_read(kernels->device, kernels->cache_path, log, &size);
+    VkPipelineCacheCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
+        .initialDataSize = size,
+        .pInitialData = data,
+    };
+    VkResult result = vkCreatePipelineCache(kernels->device->device, &info, NULL, &kernels->cache);
+    free(data);
+    return shk_check_vk(result, "pipeline cache", error);
+}
+
+enum shk_status shk_kernels_init(struct shk_device *device, const char *cache_dir, const struct shk_log *log,
+                                 struct shk_kernels *kernels, struct shk_error *error)
+{
+    *kernels = (struct shk_kernels){.device = device};
+    enum shk_status status = create_layouts(kernels, error);
+    if (!status)
+        status = create_cache(kernels, cache_dir, log, error);
+    if (status)
+        shk_kernels_finish(kernels);
+    return status;
+}
+
+void shk_kernels_finish(struct shk_kernels *kernels)
+{
+    if (!kernels->device)
+        return;
+    VkDevice device = kernels->device->device;
+    for (uint32_t i = 0; i < kernels->count; i++)
+        vkDestroyPipeline(device, kernels->pipelines[i], NULL);
+    vkDestroyPipelineCache(device, kernels->cache, NULL);
+    vkDestroyPipelineLayout(device, kernels->layout, NULL);
+    vkDestroyDescriptorSetLayout(device, kernels->set_layout, NULL);
+    free(kernels->keys);
+    free(kernels->pipelines);
+    free(kernels->cache_path);
+    *kernels = (struct shk_kernels){0};
+}
+
+static enum shk_status create_pipeline(struct shk_kernels *kernels, const struct shk_pipeline_key *key,
+                                       VkPipeline *pipeline, struct shk_error *error)
+{
+    VkDevice device = kernels->device->device;
+    VkSpecializationMapEntry entries[SHK_SPEC_FIRST + SHK_MAX_SPEC];
+    for (uint32_t i = 0; i < key->spec_count; i++)
+        entries[i] = (VkSpecializationMapEntry){i, i * 4, 4};
+    VkSpecializationInfo spec = {key->spec_count, entries, key->spec_count * 4u, key->spec};
+    VkShaderModuleCreateInfo module_info = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+        .codeSize = key->shader->code_size,
+        .pCode = key->shader->code,
+    };
+    VkShaderModule module = VK_NULL_HANDLE;
+    VkResult result = vkCreateShaderModule(device, &module_info, NULL, &module);
+    VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                  .module = module,
+                  .pName = "main",
+                  .pSpecializationInfo = &spec},
+        .layout = kernels->layout,
+    };
+    if (result == VK_SUCCESS)
+        result = vkCreateComputePipelines(device, kernels->cache, 1, &info, NULL, pipeline);
+    vkDestroyShaderModule(device, module, NULL);
+    return shk_check_vk(result, key->shader->name, error);
+}
+
+static bool grow(struct shk_kernels *kernels)
+{
+    if (kernels->count < kernels->capacity)
+        return true;
+    uint32_t larger = kernels->capacity ? kernels->capacity * 2 : 32;
+    struct shk_pipeline_key *keys = realloc(kernels->keys, larger * sizeof(*keys));
+    if (keys)
+        kernels->keys = keys;
+    VkPipeline *pipelines = realloc(kernels->pipelines, larger * sizeof(*pipelines));
+    if (pipelines)
+        kernels->pipelines = pipelines;
+    if (keys && pipelines)
+        kernels->capacity = larger;
+    return keys && pipelines;
+}
+
+static enum shk_status find_or_create(struct shk_kernels *kernels, struct shk_lowered *dispatch,
+                                      struct shk_error *error)
+{
+    struct shk_pipeline_key key = {.shader = dispatch->shader, .spec_count = dispatch->spec_count};
+    memcpy(key.spec, dispatch->spec, dispatch->spec_count * sizeof(uint32_t));
+    for (uint32_t i = 0; i < kernels->count; i++) {
+        const struct shk_pipeline_key *k = &kernels->keys[i];
+        if (k->shader == key.shader && k->spec_count == key.spec_count &&
+            memcmp(k->spec, key.spec, key.spec_count * sizeof(uint32_t)) == 0) {
+            dispatch->pipeline = i;
+            return SHK_OK;
+        }
+    }
+    if (!grow(kernels))
+        return shk_fail_oom(error, sizeof(key), "pipelines");
+    enum shk_status status = create_pipeline(kernels, &key, &kernels->pipelines[kernels->count], error);
+    if (status)
+        return status;
+    kernels->keys[kernels->count] = key;
+    dispatch->pipeline = kernels->count++;
+    return SHK_OK;
+}
+
+enum shk_status shk_kernels_build(struct shk_kernels *kernels, struct shk_lowered *dispatches, uint32_t count,
+                                  struct shk_error *error)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        enum shk_status status = find_or_create(kernels, &dispatches[i], error);
+        if (status)
+            return status;
+    }
+    return SHK_OK;
+}
+
+void shk_kernels_save_cache(struct shk_kernels *kernels, const struct shk_log *log)
+{
+    VkDevice device = kernels->device->device;
+    size_t size = 0;
+    if (!kernels->cache_path || vkGetPipelineCacheData(device, kernels->cache, &size, NULL) || size == 0)
+        return;
+    void *data = malloc(size);
+    if (data && vkGetPipelineCacheData(device, kernels->cache, &size, data) == VK_SUCCESS)
+        shk_pipeline_cache_write(kernels->cache_path, data, size, log);
+    free(data);
+}
+
+void shk_kernels_record(const struct shk_kernels *kernels, VkCommandBuffer commands, VkDescriptorSet set,
+                        const struct shk_lowered *dispatch)
+{
+    if (dispatch->barrier) {
+        VkMemoryBarrier barrier = {
+            .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+            .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
+            .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT,
+        };
+        vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                             0, 1, &barrier, 0, NULL, 0, NULL);
+    }
+    vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernels->pipelines[dispatch->pipeline]);
+    vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernels->layout, 0, 1, &set, 1,
+                            &dispatch->uniform_offset);
+    if (dispatch->push_size)
+        vkCmdPushConstants(commands, kernels->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, dispatch->push_size,
+                           dispatch->push);
+    vkCmdDispatch(commands, dispatch->groups[0], dispatch->groups[1], dispatch->groups[2]);
+}
+
+enum shk_status shk_kernels_create_sets(const struct shk_kernels *kernels, uint32_t count, VkDescriptorPool *pool,
+                                        VkDescriptorSet *sets, struct shk_error *error)
+{
+    VkDescriptorPoolSize sizes[] = {
+        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 3 * count},
+        {VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC, count},
+    };
+    VkDescriptorPoolCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+        .maxSets = count,
+        .poolSizeCount = SHK_ARRAY_LEN(sizes),
+        .pPoolSizes = sizes,
+    };
+    VkDevice device = kernels->device->device;
+    VkResult result = vkCreateDescriptorPool(device, &info, NULL, pool);
+    for (uint32_t i = 0; i < count && result == VK_SUCCESS; i++) {
+        VkDescriptorSetAllocateInfo allocate = {
+            .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+            .descriptorPool = *pool,
+            .descriptorSetCount = 1,
+            .pSetLayouts = &kernels->set_layout,
+        };
+        result = vkAllocateDescriptorSets(device, &allocate, &sets[i]);
+    }
+    return shk_check_vk(result, "descriptor sets", error);
+}
+
+void shk_kernels_write_set(const struct shk_kernels *kernels, VkDescriptorSet set, const struct shk_buffer *arena,
+                           const struct shk_buffer *params, uint32_t uniform_range, const struct shk_buffer *frame)
+{
+    VkDescriptorBufferInfo buffers[] = {
+        [SHK_BINDING_ARENA] = {arena->buffer, arena->offset, arena->size},
+        [SHK_BINDING_PARAMS] = {params->buffer, params->offset, params->size},
+        [SHK_BINDING_UNIFORM] = {params->buffer, params->offset, uniform_range},
+        [SHK_BINDING_FRAME] = {frame->buffer, frame->offset, frame->size},
+    };
+    VkWriteDescriptorSet writes[SHK_ARRAY_LEN(buffers)];
+    for (uint32_t i = 0; i < SHK_ARRAY_LEN(buffers); i++)
+        writes[i] = (VkWriteDescriptorSet){
+            .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+            .dstSet = set,
+            .dstBinding = i,
+            .descriptorCount = 1,
+            .descriptorType = i == SHK_BINDING_UNIFORM ? VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC
+                                                       : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .pBufferInfo = &buffers[i],
+        };
+    vkUpdateDescriptorSets(kernels->device->device, SHK_ARRAY_LEN(writes), writes, 0, NULL);
+}

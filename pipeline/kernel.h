@@ -1,0 +1,58 @@
+/* Kernels: the one descriptor set layout, pipelines without duplicates, the driver's pipeline cache on disk.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SHK_KERNEL_H
+#define SHK_KERNEL_H
+
+#include "lowering.h"
+#include "pool.h"
+
+struct shk_pipeline_key {
+    const struct shk_shader *shader;
+    uint32_t spec[SHK_SPEC_FIRST + SHK_MAX_SPEC];
+    uint32_t spec_count;
+};
+
+struct shk_kernels {
+    struct shk_device *device;
+    VkDescriptorSetLayout set_layout;
+    VkPipelineLayout layout;
+    VkPipelineCache cache;
+    char *cache_path; /* NULL: not kept */
+    struct shk_pipeline_key *keys;
+    VkPipeline *pipelines;
+    uint32_t count, capacity;
+};
+
+enum shk_status shk_kernels_init(struct shk_device *device, const char *cache_dir, const struct shk_log *log,
+                                 struct shk_kernels *kernels, struct shk_error *error);
+void shk_kernels_finish(struct shk_kernels *kernels);
+
+/* Finds or creates the pipeline of each dispatch and writes its index into it. */
+enum shk_status shk_kernels_build(struct shk_kernels *kernels, struct shk_lowered *dispatches, uint32_t count,
+                                  struct shk_error *error);
+
+/* Writes the pipeline cache to disk if the driver's has grown since it was read. Failure is logged, no more. */
+void shk_kernels_save_cache(struct shk_kernels *kernels, const struct shk_log *log);
+
+/* Records one dispatch, with the barrier it asks for. The descriptor set is bound with its uniform offset. */
+void shk_kernels_record(const struct shk_kernels *kernels, VkCommandBuffer commands, VkDescriptorSet set,
+                        const struct shk_lowered *dispatch);
+
+/* One set per slot: arena, parameters (storage and uniform window), frame. `pool` holds exactly `count` sets. */
+enum shk_status shk_kernels_create_sets(const struct shk_kernels *kernels, uint32_t count, VkDescriptorPool *pool,
+                                        VkDescriptorSet *sets, struct shk_error *error);
+void shk_kernels_write_set(const struct shk_kernels *kernels, VkDescriptorSet set, const struct shk_buffer *arena,
+                           const struct shk_buffer *params, uint32_t uniform_range, const struct shk_buffer *frame);
+
+/* ---- pipeline_cache.c ---- */
+
+/* The file's bytes if they are a cache of this very driver, else NULL (a log line says why unless the file is not
+ * there). To be freed. */
+void *shk_pipeline_cache_read(const struct shk_device *device, const char *path, const struct shk_log *log,
+                              size_t *size);
+/* "<dir>/shrike-<uuid>-<driver version>.bin", to be freed; creates `dir`. NULL with a log line on failure. */
+char *shk_pipeline_cache_path(const struct shk_device *device, const char *dir, const struct shk_log *log);
+/* Writes beside the file and renames, so that a reader never sees half a cache. */
+void shk_pipeline_cache_write(const char *path, const void *data, size_t size, const struct shk_log *log);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lowering.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct shk_graph *graph,
+                                  struct shk_device *device, const struct shk_plan *plan,
+                                  const struct shk_session_params *params, struct shk_error *error)
+{
+    *lowering = (struct shk_lowering){
+        .graph = graph,
+        .device = device,
+        .plan = plan,
+        .params = params,
+        .variant = getenv("SHRIKE_FORCE_VARIANT"),
+        .uniform_range = SHK_MIN(device->limits.maxUniformBufferRange, SHK_UNIFORM_MAX),
+        .op = SHK_OP_NONE,
+    };
+    if (plan->arena_bytes > device->limits.maxStorageBufferRange)
+        return shk_fail(error, SHK_ERROR_UNSUPPORTED,
+                        "%s: activations need %llu bytes at once, '%s' can bind %u; use a smaller input or another "
+                        "device",
+                        graph->name, (unsigned long long)plan->arena_bytes, device->info.name,
+                        device->limits.maxStorageBufferRange);
+    return SHK_OK;
+}
+
+void shk_lowering_finish(struct shk_lowering *lowering)
+{
+    free(lowering->dispatches);
+    free(lowering->bytes);
+    *lowering = (struct shk_lowering){0};
+}
+
+const struct shk_graph *shk_lower_graph(const struct shk_lowering *lowering)
+{
+    return lowering->graph;
+}
+
+const struct shk_device *shk_lower_device(const struct shk_lowering *lowering)
+{
+    return lowering->device;
+}
+
+const struct shk_session_params *shk_lower_session_params(const struct shk_lowering *lowering)
+{
+    return lowering->params;
+}
+
+struct shk_view shk_lower_view(const struct shk_lowering *lowering, uint32_t tensor)
+{
+    return lowering->plan->views[tensor];
+}
+
+uint32_t shk_lower_scratch(const struct shk_lowering *lowering)
+{
+    return lowering->plan->scratch[lowering->op];
+}
+
+uint32_t shk_lower_uniform_range(const struct shk_lowering *lowering)
+{
+    return lowering->uniform_range;
+}
+
+const char *shk_lower_forced_variant(const struct shk_lowering *lowering)
+{
+    return lowering->variant;
+}
+
+void shk_lower_barrier(struct shk_lowering *lowering)
+{
+    lowering->barrier_next = true;
+}
+
+static uint32_t sticky(struct shk_lowering *lowering, enum shk_status status)
+{
+    if (!lowering->status)
+        lowering->status = status;
+    return UINT32_MAX;
+}
+
+static bool reserve(struct shk_lowering *lowering, size_t size)
+{
+    if (size <= lowering->allocated)
+        return true;
+    size_t larger = SHK_MAX(size, lowering->allocated * 2);
+    uint8_t *moved = realloc(lowering->bytes, larger);
+    if (!moved)
+        return false;
+    memset(moved + lowering->allocated, 0, larger - lowering->allocated);
+    lowering->bytes = moved;
+    lowering->allocated = larger;
+    return true;
+}
+
+uint32_t shk_lower_params(struct shk_lowering *lowering, const void *data, size_t bytes, size_t alignment)
+{
+    size_t at = shk_align_up(lowering->size, SHK_MAX(alignment, (size_t)4)), end;
+    uint32_t limit = lowering->device->limits.maxStorageBufferRange - SHK_UNIFORM_MAX;
+    if (!shk_add_size(at, bytes, &end) || end > limit)
+        return sticky(lowering, shk_fail(&lowering->error, SHK_ERROR_UNSUPPORTED,
+                                         "%s: packed weights and tables need more than the %u bytes that '%s' can "
+                                         "bind at once",
+                                         lowering->graph->name, limit, lowering->device->info.name));
+    if (!reserve(lowering, shk_align_up(end, 4)))
+        return sticky(lowering, shk_fail_oom(&lowering->error, end, "packed weights"));
+    if (bytes)
+        memcpy(lowering->bytes + at, data, bytes);
+    lowering->size = shk_align_up(end, 4);
+    return (uint32_t)at;
+}
+
+static struct shk_lowered *next_dispatch(struct shk_lowering *lowering)
+{
+    if (lowering->count == lowering->capacity) {
+        uint32_t larger = lowering->capacity ? lowering->capacity * 2 : 128;
+        struct shk_lowered *moved = realloc(lowering->dispatches, larger * sizeof(*moved));
+        if (!moved) {
+            sticky(lowering, shk_fail_oom(&lowering->error, larger * sizeof(*moved), "dispatches"));
+            return NULL;
+        }
+        lowering->dispatches = moved;
+        lowering->capacity = larger;
+    }
+    return &lowering->dispatches[lowering->count++];
+}
+
+void shk_lower_dispatch(struct shk_lowering *lowering, const struct shk_dispatch *dispatch)
+{
+    struct shk_lowered *d = next_dispatch(lowering);
+    if (!d)
+        return;
+    *d = (struct shk_lowered){
+        .shader = dispatch->shader,
+        .spec_count = SHK_SPEC_FIRST + dispatch->spec_count,
+        .push_size = dispatch->push_size,
+        .uniform_offset = dispatch->uniform_offset,
+        .op = lowering->op,
+        .barrier = lowering->barrier_next,
+    };
+    for (uint32_t i = 0; i < 3; i++) {
+        d->spec[i] = SHK_MAX(dispatch->local_size[i], 1u);
+        d->groups[i] = SHK_MAX(dispatch->groups[i], 1u);
+    }
+    memcpy(d->spec + SHK_SPEC_FIRST, dispatch->spec, dispatch->spec_count * sizeof(uint32_t));
+    if (dispatch->push_size)
+        memcpy(d->push, dispatch->push, dispatch->push_size);
+    lowering->barrier_next = false;
+}
+
+void shk_dispatch_linear(struct shk_dispatch *dispatch, uint32_t items, uint32_t local)
+{
+    uint32_t groups = shk_div_round_up(SHK_MAX(items, 1u), local);
+    dispatch->local_size[0] = local;
+    dispatch->local_size[1] = dispatch->local_size[2] = 1;
+    dispatch->groups[1] = shk_div_round_up(groups, 65535);
+    dispatch->groups[0] = shk_div_round_up(groups, dispatch->groups[1]);
+    dispatch->groups[2] = 1;
+}
+
+enum shk_status shk_lowering_run(struct shk_lowering *lowering, struct shk_error *error)
+{
+    const struct shk_graph *graph = lowering->graph;
+    for (uint32_t i = 0; i < graph->op_count; i++) {
+        lowering->op = i;
+        lowering->barrier_next = true;
+        enum shk_status status = graph->ops[i].def->lower(lowering, &graph->ops[i], error);
+        if (status)
+            return status;
+        if (lowering->status)
+            return shk_fail(error, lowering->status, "%s", lowering->error.message);
+    }
+    lowering->op = SHK_OP_NONE;
+    return SHK_OK;
+}

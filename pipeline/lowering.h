@@ -1,0 +1,51 @@
+/* The inside of a shk_lowering, for lower.c, kernel.c and the session.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SHK_LOWERING_H
+#define SHK_LOWERING_H
+
+#include "plan.h"
+
+#define SHK_OP_NONE UINT32_MAX
+
+/* A dispatch as it will be recorded. */
+struct shk_lowered {
+    const struct shk_shader *shader;
+    uint32_t spec[SHK_SPEC_FIRST + SHK_MAX_SPEC]; /* workgroup size first */
+    uint32_t spec_count;
+    uint32_t groups[3];
+    uint32_t push[SHK_MAX_PUSH_BYTES / 4];
+    uint32_t push_size;
+    uint32_t uniform_offset;
+    uint32_t op;       /* SHK_OP_NONE: preprocess */
+    bool barrier;      /* wait for everything before */
+    uint32_t pipeline; /* index into the kernel set, filled in by shk_kernels_build() */
+};
+
+struct shk_lowering {
+    const struct shk_graph *graph;
+    struct shk_device *device;
+    const struct shk_plan *plan;
+    const struct shk_session_params *params;
+    const char *variant;
+    uint32_t uniform_range;
+
+    struct shk_lowered *dispatches;
+    uint32_t count, capacity;
+    uint8_t *bytes; /* the parameter buffer */
+    size_t size, allocated;
+
+    uint32_t op; /* being lowered */
+    bool barrier_next;
+    enum shk_status status; /* first failure */
+    struct shk_error error;
+};
+
+enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct shk_graph *graph,
+                                  struct shk_device *device, const struct shk_plan *plan,
+                                  const struct shk_session_params *params, struct shk_error *error);
+void shk_lowering_finish(struct shk_lowering *lowering);
+
+/* Lowers every op in order. */
+enum shk_status shk_lowering_run(struct shk_lowering *lowering, struct shk_error *error);
+
+#endif

@@ -1,0 +1,156 @@
+/* Creating and destroying sessions, and their slots' CPU side.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "session.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *shk_stage_string(enum shk_stage stage)
+{
+    static const char *const names[SHK_STAGE_COUNT] = {"queue",    "upload", "preprocess", "inference",
+                                                       "readback", "decode", "total"};
+    return stage < SHK_STAGE_COUNT ? names[stage] : "unknown";
+}
+
+static enum shk_status check_params(const struct shk_session_params *p, struct shk_error *error)
+{
+    if (p->frames_in_flight < 1 || p->frames_in_flight > SHK_MAX_FRAMES_IN_FLIGHT)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "frames_in_flight is %u, expected 1 to %d",
+                        p->frames_in_flight, SHK_MAX_FRAMES_IN_FLIGHT);
+    if (isnan(p->score_threshold) || p->score_threshold > 1.0f)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT,
+                        "score_threshold is %g, expected 0 to 1, or negative for the model's own",
+                        (double)p->score_threshold);
+    if (isnan(p->iou_threshold) || p->iou_threshold > 1.0f)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT,
+                        "iou_threshold is %g, expected 0 to 1, or negative for the model's own",
+                        (double)p->iou_threshold);
+    if (p->max_detections > 1000)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "max_detections is %u, expected at most 1000",
+                        p->max_detections);
+    if ((unsigned)p->resize > SHK_RESIZE_LETTERBOX || (unsigned)p->filter > SHK_FILTER_AREA)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "resize (%d) or filter (%d) is not one of the enum's",
+                        (int)p->resize, (int)p->filter);
+    return SHK_OK;
+}
+
+static bool slot_create(struct shk_session *session, struct shk_frame_slot *slot)
+{
+    const struct shk_graph *graph = session->graph;
+    slot->outputs = calloc(graph->output_count, sizeof(*slot->outputs));
+    if (!slot->outputs)
+        return false;
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        if (!(slot->outputs[i] = calloc(1, graph->tensors[graph->outputs[i]].bytes)))
+            return false;
+    if (session->params.profile_ops && !(slot->op_ns = calloc(SHK_MAX(graph->op_count, 1u), sizeof(uint64_t))))
+        return false;
+    uint32_t capacity = session->decoder ? session->decoder->capacity(graph, &session->params) : 0;
+    slot->detections = calloc(SHK_MAX(capacity, 1u), sizeof(*slot->detections));
+    return slot->detections != NULL;
+}
+
+static void slot_destroy(const struct shk_session *session, struct shk_frame_slot *slot)
+{
+    for (uint32_t i = 0; slot->outputs && i < session->graph->output_count; i++)
+        free(slot->outputs[i]);
+    free(slot->outputs);
+    free(slot->op_ns);
+    free(slot->detections);
+}
+
+static enum shk_status create_slots(struct shk_session *session, struct shk_error *error)
+{
+    session->slot_count = session->params.frames_in_flight;
+    session->slots = calloc(session->slot_count, sizeof(*session->slots));
+    for (uint32_t i = 0; session->slots && i < session->slot_count; i++)
+        if (!slot_create(session, &session->slots[i]))
+            return shk_fail_oom(error, sizeof(*session->slots), "a frame slot");
+    return session->slots ? SHK_OK : shk_fail_oom(error, sizeof(*session->slots), "frame slots");
+}
+
+enum shk_status shk_session_create(struct shk_device *device, struct shk_model *model,
+                                   const struct shk_session_params *params, struct shk_session **out,
+                                   struct shk_error *error)
+{
+    struct shk_session_params defaults = SHK_SESSION_PARAMS_DEFAULT;
+    const struct shk_session_params *p = params ? params : &defaults;
+    if (!model || !out)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "shk_session_create: model and session must not be NULL");
+    enum shk_status status = check_params(p, error);
+    if (status)
+        return status;
+    struct shk_session *session = calloc(1, sizeof(*session));
+    if (!session)
+        return shk_fail_oom(error, sizeof(*session), "session");
+    session->backend = device ? &shk_backend_device : &shk_backend_reference;
+    session->device = device ? shk_device_ref(device) : NULL;
+    session->model = shk_model_ref(model);
+    session->graph = shk_model_graph(model);
+    session->params = *p;
+    if (p->cache_dir && !(session->cache_dir = strdup(p->cache_dir)))
+        status = shk_fail_oom(error, strlen(p->cache_dir), "cache_dir");
+    session->params.cache_dir = session->cache_dir;
+    session->decoder = shk_decoder_find(session->graph);
+    if (!status && !shk_preprocess_check_model(session->graph, NULL))
+        status = shk_preprocess_tables(session->graph, &session->params, session->tables, error);
+    if (!status)
+        status = create_slots(session, error);
+    if (!status)
+        status = session->backend->create(session, error);
+    if (status)
+        shk_session_destroy(&session);
+    else
+        *out = session;
+    return status;
+}
+
+void shk_session_destroy(struct shk_session **session)
+{
+    if (!session || !*session)
+        return;
+    struct shk_session *s = *session;
+    *session = NULL;
+    s->backend->destroy(s);
+    for (uint32_t i = 0; s->slots && i < s->slot_count; i++)
+        slot_destroy(s, &s->slots[i]);
+    free(s->slots);
+    free(s->cache_dir);
+    shk_model_destroy(&s->model);
+    shk_device_destroy(&s->device);
+    free(s);
+}
+
+enum shk_status shk_session_configure(struct shk_session *session, const struct shk_frame_format *format,
+                                      struct shk_error *error)
+{
+    if (atomic_load(&session->submitted) != atomic_load(&session->released))
+        return shk_fail(error, SHK_ERROR_BUSY,
+                        "the frame format cannot change while frames are in flight: wait for and release them first");
+    struct shk_preprocess preprocess;
+    enum shk_status status = shk_preprocess_init(&preprocess, session->graph, &session->params, format, error);
+    if (status)
+        return status;
+    session->configured = false;
+    session->preprocess = preprocess;
+    status = session->backend->configure(session, error);
+    session->configured = status == SHK_OK;
+    return status;
+}
+
+void shk_session_get_info(const struct shk_session *session, struct shk_session_info *info)
+{
+    *info = session->info;
+}
+
+enum shk_status shk_model_get_memory(const struct shk_model *model, struct shk_memory_report *report,
+                                     struct shk_error *error)
+{
+    struct shk_plan *plan = NULL;
+    enum shk_status status = shk_plan_create(shk_model_graph(model), false, &plan, error);
+    if (!status)
+        *report = plan->report;
+    shk_plan_destroy(&plan);
+    return status;
+}
