@@ -46,6 +46,7 @@ static enum shk_status create_cache(struct shk_kernels *kernels, const char *dir
     };
     VkResult result = vkCreatePipelineCache(kernels->device->device, &info, NULL, &kernels->cache);
     free(data);
+    kernels->cache_size = size;
     return shk_check_vk(result, "pipeline cache", error);
 }
 
@@ -161,7 +162,7 @@ void shk_kernels_save_cache(struct shk_kernels *kernels, const struct shk_log *l
 {
     VkDevice device = kernels->device->device;
     size_t size = 0;
-    if (!kernels->cache_path || vkGetPipelineCacheData(device, kernels->cache, &size, NULL) || size == 0)
+    if (!kernels->cache_path || vkGetPipelineCacheData(device, kernels->cache, &size, NULL) || size <= kernels->cache_size)
         return;
     void *data = malloc(size);
     if (data && vkGetPipelineCacheData(device, kernels->cache, &size, data) == VK_SUCCESS)

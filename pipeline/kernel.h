@@ -17,7 +17,8 @@ struct shk_kernels {
     VkDescriptorSetLayout set_layout;
     VkPipelineLayout layout;
     VkPipelineCache cache;
-    char *cache_path; /* NULL: not kept */
+    char *cache_path;  /* NULL: not kept */
+    size_t cache_size; /* as read */
     struct shk_pipeline_key *keys;
     VkPipeline *pipelines;
     uint32_t count, capacity;

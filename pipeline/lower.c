@@ -126,26 +126,33 @@ static struct shk_lowered *next_dispatch(struct shk_lowering *lowering)
     return &lowering->dispatches[lowering->count++];
 }
 
-void shk_lower_dispatch(struct shk_lowering *lowering, const struct shk_dispatch *dispatch)
+void shk_lowered_from(struct shk_lowered *lowered, const struct shk_dispatch *dispatch)
 {
-    struct shk_lowered *d = next_dispatch(lowering);
-    if (!d)
-        return;
-    *d = (struct shk_lowered){
+    *lowered = (struct shk_lowered){
         .shader = dispatch->shader,
         .spec_count = SHK_SPEC_FIRST + dispatch->spec_count,
         .push_size = dispatch->push_size,
         .uniform_offset = dispatch->uniform_offset,
-        .op = lowering->op,
-        .barrier = lowering->barrier_next,
+        .op = SHK_OP_NONE,
+        .barrier = true,
     };
     for (uint32_t i = 0; i < 3; i++) {
-        d->spec[i] = SHK_MAX(dispatch->local_size[i], 1u);
-        d->groups[i] = SHK_MAX(dispatch->groups[i], 1u);
+        lowered->spec[i] = SHK_MAX(dispatch->local_size[i], 1u);
+        lowered->groups[i] = SHK_MAX(dispatch->groups[i], 1u);
     }
-    memcpy(d->spec + SHK_SPEC_FIRST, dispatch->spec, dispatch->spec_count * sizeof(uint32_t));
+    memcpy(lowered->spec + SHK_SPEC_FIRST, dispatch->spec, dispatch->spec_count * sizeof(uint32_t));
     if (dispatch->push_size)
-        memcpy(d->push, dispatch->push, dispatch->push_size);
+        memcpy(lowered->push, dispatch->push, dispatch->push_size);
+}
+
+void shk_lower_dispatch(struct shk_lowering *lowering, const struct shk_dispatch *dispatch)
+{
+    struct shk_lowered *lowered = next_dispatch(lowering);
+    if (!lowered)
+        return;
+    shk_lowered_from(lowered, dispatch);
+    lowered->op = lowering->op;
+    lowered->barrier = lowering->barrier_next;
     lowering->barrier_next = false;
 }
 

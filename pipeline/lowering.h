@@ -45,6 +45,9 @@ enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct sh
                                   const struct shk_session_params *params, struct shk_error *error);
 void shk_lowering_finish(struct shk_lowering *lowering);
 
+/* The dispatch as it will be recorded: no op, a barrier before it. */
+void shk_lowered_from(struct shk_lowered *lowered, const struct shk_dispatch *dispatch);
+
 /* Lowers every op in order. */
 enum shk_status shk_lowering_run(struct shk_lowering *lowering, struct shk_error *error);
 
