@@ -6,7 +6,7 @@
 #include "scene.h"
 
 #define REFERENCE_HEIGHT 192.f
-#define LABEL_VISIBLE    .45f /* an object is labelled when at least this part of it can be seen */
+#define LABEL_VISIBLE    .5f /* an object is labelled when at least this part of it can be seen */
 
 static const char *const class_names[SCENE_CLASSES] = {"ball", "box", "triangle", "star", "ring", "cross"};
 
@@ -51,12 +51,12 @@ static void pick_paint(struct scene *s, struct sprite *sp, const float behind[3]
 {
     struct rng *rng = &s->rng;
     struct paint *p = &sp->paint;
-    float texture = rng_range(rng, .15f, .5f);
+    float texture = rng_range(rng, .15f, .4f);
 
     for (int tries = 0; tries < 20; tries++) {
         for (int i = 0; i < 3; i++)
             p->a[i] = rng_range(rng, 0, 255);
-        if (contrast(p->a, behind) > 45)
+        if (contrast(p->a, behind) > 55)
             break;
     }
     if (rng_chance(rng, .25f)) {
@@ -93,7 +93,7 @@ static bool crowded(const struct scene *s, const struct extent *e)
 static void add_sprite(struct scene *s, enum shape_kind kind, float squeeze, bool moving)
 {
     struct rng *rng = &s->rng;
-    float unit = unit_of(s), smallest = kind == SHAPE_BALL ? 7.5f : 10;
+    float unit = unit_of(s), smallest = kind == SHAPE_BALL ? 8 : 10.5f;
     struct sprite sp = {.kind = kind, .softness = unit * rng_range(rng, .4f, 1)};
     struct extent e;
 
@@ -119,7 +119,7 @@ static void add_sprite(struct scene *s, enum shape_kind kind, float squeeze, boo
         sp.blur_x = sp.vx * .5f;
         sp.blur_y = sp.vy * .5f;
     } else if (rng_chance(rng, .3f)) {
-        float length = sp.at.radius * rng_range(rng, .1f, .7f), way = rng_range(rng, 0, 6.2831853f);
+        float length = sp.at.radius * rng_range(rng, .1f, .5f), way = rng_range(rng, 0, 6.2831853f);
 
         sp.blur_x = length * cosf(way);
         sp.blur_y = length * sinf(way);
@@ -134,10 +134,13 @@ void scene_compose(struct scene *s, uint64_t seed, uint64_t index, bool moving)
     *rng = rng_seed(seed, index);
     s->background = background_pick(rng, unit_of(s));
     background_draw(&s->background, unit_of(s), s->width, s->height, s->canvas);
+    s->drawn = true;
     s->sprite_count = 0;
 
     float squeeze = rng_chance(rng, .5f) ? 1 : rng_range(rng, .72f, 1.1f);
-    int objects = rng_chance(rng, .12f) && !moving ? 0 : 1 + rng_below(rng, 6);
+    int objects = rng_chance(rng, .12f) ? 0 : 1 + rng_below(rng, 6);
+    if (moving)
+        objects = 4 + rng_below(rng, 3);
     int others = rng_chance(rng, .4f) ? 1 + rng_below(rng, 3) : 0;
     for (int i = 0; i < objects; i++)
         add_sprite(s, (enum shape_kind)rng_below(rng, SCENE_CLASSES), squeeze, moving);
@@ -146,10 +149,10 @@ void scene_compose(struct scene *s, uint64_t seed, uint64_t index, bool moving)
         add_sprite(s, (enum shape_kind)(SCENE_CLASSES + rng_below(rng, SHAPE_KINDS - SCENE_CLASSES)), squeeze,
                    moving);
 
-    s->gain = rng_chance(rng, .4f) ? 1 : rng_range(rng, .55f, 1.2f);
+    s->gain = rng_chance(rng, .4f) ? 1 : rng_range(rng, .6f, 1.2f);
     s->light_x = rng_chance(rng, .6f) ? 0 : rng_range(rng, -.4f, .4f);
     s->light_y = rng_chance(rng, .6f) ? 0 : rng_range(rng, -.4f, .4f);
-    s->noise = rng_chance(rng, .4f) ? 0 : rng_range(rng, 2, 40);
+    s->noise = rng_chance(rng, .4f) ? 0 : rng_range(rng, 2, 30);
     s->blur_passes = rng_chance(rng, .75f) ? 0 : 1 + rng_below(rng, 2);
 }
 
@@ -207,12 +210,15 @@ static float ramp(float distance, float softness)
 
 /* Share of the open shutter during which the shape covers the pixel; *depth is how far inside it is on
  * average. */
-static float coverage(const struct sprite *sp, int samples, float x, float y, float *depth)
+static float coverage(const struct sprite *sp, int samples, float reach, float x, float y, float *depth)
 {
-    float sum = 0, inside = 0;
+    float middle = shape_distance(sp->kind, &sp->at, x, y), sum = 0, inside = 0;
 
+    *depth = -middle;
+    if (samples == 1 || fabsf(middle) > reach)
+        return ramp(middle, sp->softness);
     for (int i = 0; i < samples; i++) {
-        float t = samples > 1 ? (float)i / (float)(samples - 1) - .5f : 0;
+        float t = (float)i / (float)(samples - 1) - .5f;
         float d = shape_distance(sp->kind, &sp->at, x - t * sp->blur_x, y - t * sp->blur_y);
 
         sum += ramp(d, sp->softness);
@@ -229,14 +235,15 @@ static int draw_sprite(struct scene *s, int index)
     const struct sprite *sp = &s->sprites[index];
     struct extent e = shape_extent(sp->kind, &sp->at);
     float grow_x = fabsf(sp->blur_x) * .5f + sp->softness, grow_y = fabsf(sp->blur_y) * .5f + sp->softness;
-    int samples = 1 + (int)fminf(7, hypotf(sp->blur_x, sp->blur_y) / (2 * unit_of(s))), area = 0;
+    float travel = hypotf(sp->blur_x, sp->blur_y), reach = travel * .5f + sp->softness;
+    int samples = 1 + (int)fminf(7, travel / (2 * unit_of(s))), area = 0;
     int x0 = (int)floorf(e.x_min - grow_x), x1 = (int)ceilf(e.x_max + grow_x);
     int y0 = (int)floorf(e.y_min - grow_y), y1 = (int)ceilf(e.y_max + grow_y);
 
     for (int y = y0; y <= y1; y++) {
         for (int x = x0; x <= x1; x++) {
             float depth, cx = (float)x + .5f, cy = (float)y + .5f;
-            float alpha = coverage(sp, samples, cx, cy, &depth);
+            float alpha = coverage(sp, samples, reach, cx, cy, &depth);
 
             area += alpha > .5f;
             if (alpha <= 0 || x < 0 || y < 0 || x >= s->width || y >= s->height)
@@ -313,7 +320,9 @@ int scene_render(struct scene *s, uint8_t *rgb, struct scene_object objects[SCEN
     size_t pixels = (size_t)s->width * (size_t)s->height;
     int area[SCENE_MAX_SPRITES], seen[SCENE_MAX_SPRITES + 1] = {0}, count = 0;
 
-    background_draw(&s->background, unit_of(s), s->width, s->height, s->canvas);
+    if (!s->drawn)
+        background_draw(&s->background, unit_of(s), s->width, s->height, s->canvas);
+    s->drawn = false;
     memset(s->owner, 0, pixels);
     for (int i = 0; i < s->sprite_count; i++)
         area[i] = draw_sprite(s, i);

@@ -113,6 +113,7 @@ struct scene {
     float gain, light_x, light_y; /* brightness, and its change from one side of the frame to the other */
     float noise;                  /* peak of the sensor noise, in levels */
     int blur_passes;
+    bool drawn; /* the background is on the canvas, and nothing else */
     float *canvas;
     uint8_t *owner; /* 1 + index of the sprite that covers each pixel, 0 for the background */
     float *row;
