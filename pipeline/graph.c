@@ -284,21 +284,37 @@ enum shk_status shk_graph_add_op(struct shk_graph *graph, const struct shk_op_sp
     return SHK_OK;
 }
 
+static enum shk_status set_edge(struct shk_graph *graph, const char *what, const uint32_t *tensors, uint32_t count,
+                                uint32_t **copy, uint32_t *copy_count, struct shk_error *error)
+{
+    if (count == 0 || !indices_fit(graph, tensors, count, false))
+        return shk_fail(error, SHK_ERROR_BAD_MODEL,
+                        "%s: the model has %u %s, or one that is not among its %u tensors", graph->name, count,
+                        what, graph->tensor_count);
+    *copy = copy_indices(graph, tensors, count);
+    if (!*copy)
+        return shk_fail_oom(error, sizeof(uint32_t) * count, what);
+    *copy_count = count;
+    return SHK_OK;
+}
+
+enum shk_status shk_graph_set_inputs(struct shk_graph *graph, const uint32_t *tensors, uint32_t count,
+                                     struct shk_error *error)
+{
+    return set_edge(graph, "inputs", tensors, count, &graph->inputs, &graph->input_count, error);
+}
+
+enum shk_status shk_graph_set_outputs(struct shk_graph *graph, const uint32_t *tensors, uint32_t count,
+                                      struct shk_error *error)
+{
+    return set_edge(graph, "outputs", tensors, count, &graph->outputs, &graph->output_count, error);
+}
+
 enum shk_status shk_graph_set_io(struct shk_graph *graph, const uint32_t *inputs, uint32_t input_count,
                                  const uint32_t *outputs, uint32_t output_count, struct shk_error *error)
 {
-    if (input_count == 0 || output_count == 0 || !indices_fit(graph, inputs, input_count, false) ||
-        !indices_fit(graph, outputs, output_count, false))
-        return shk_fail(error, SHK_ERROR_BAD_MODEL,
-                        "%s: the model needs inputs and outputs (found %u and %u) among its %u tensors",
-                        graph->name, input_count, output_count, graph->tensor_count);
-    graph->inputs = copy_indices(graph, inputs, input_count);
-    graph->outputs = copy_indices(graph, outputs, output_count);
-    if (!graph->inputs || !graph->outputs)
-        return shk_fail_oom(error, sizeof(uint32_t) * input_count, "model inputs");
-    graph->input_count = input_count;
-    graph->output_count = output_count;
-    return SHK_OK;
+    enum shk_status status = shk_graph_set_inputs(graph, inputs, input_count, error);
+    return status ? status : shk_graph_set_outputs(graph, outputs, output_count, error);
 }
 
 static enum shk_status check_reads(const struct shk_graph *graph, const struct shk_op *op, const bool *written,
@@ -344,12 +360,13 @@ enum shk_status shk_graph_check(struct shk_graph *graph, struct shk_error *error
     for (uint32_t i = 0; i < graph->op_count && !status; i++) {
         const struct shk_op *op = &graph->ops[i];
         status = check_reads(graph, op, written, error);
+        if (!status)
+            status = check_writes(graph, op, written, error);
+        /* only now may an op change its outputs: nobody else has seen them */
         if (!status && op->def->infer)
             status = op->def->infer(graph, op, error);
         if (!status)
             status = op->def->check(graph, op, error);
-        if (!status)
-            status = check_writes(graph, op, written, error);
     }
     for (uint32_t i = 0; i < graph->output_count && !status; i++)
         if (!written[graph->outputs[i]])

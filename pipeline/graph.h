@@ -94,6 +94,11 @@ enum shk_status shk_graph_add_op(struct shk_graph *graph, const struct shk_op_sp
                                  const uint32_t *inputs, uint32_t input_count, const uint32_t *outputs,
                                  uint32_t output_count, struct shk_op **op, struct shk_error *error);
 
+/* At least one each. */
+enum shk_status shk_graph_set_inputs(struct shk_graph *graph, const uint32_t *tensors, uint32_t count,
+                                     struct shk_error *error);
+enum shk_status shk_graph_set_outputs(struct shk_graph *graph, const uint32_t *tensors, uint32_t count,
+                                      struct shk_error *error);
 enum shk_status shk_graph_set_io(struct shk_graph *graph, const uint32_t *inputs, uint32_t input_count,
                                  const uint32_t *outputs, uint32_t output_count, struct shk_error *error);
 

@@ -1,0 +1,70 @@
+/* The parts of TensorFlow Lite's schema that Shrike reads and writes: field numbers, in the order of
+ * tensorflow/lite/schema/schema.fbs (version 3c).
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SHK_TFLITE_SCHEMA_H
+#define SHK_TFLITE_SCHEMA_H
+
+#define TFLITE_IDENTIFIER "TFL3"
+#define TFLITE_VERSION    3
+
+enum { MODEL_VERSION, MODEL_OPERATOR_CODES, MODEL_SUBGRAPHS, MODEL_DESCRIPTION, MODEL_BUFFERS };
+
+enum { CODE_DEPRECATED_BUILTIN, CODE_CUSTOM, CODE_VERSION, CODE_BUILTIN };
+/* Operators above this go into CODE_BUILTIN alone, with this in CODE_DEPRECATED_BUILTIN. */
+#define TFLITE_CODE_PLACEHOLDER 127
+
+enum { SUBGRAPH_TENSORS, SUBGRAPH_INPUTS, SUBGRAPH_OUTPUTS, SUBGRAPH_OPERATORS, SUBGRAPH_NAME };
+
+enum { BUFFER_DATA, BUFFER_OFFSET, BUFFER_SIZE };
+#define TFLITE_BUFFER_ALIGNMENT 16
+
+enum {
+    TENSOR_SHAPE,
+    TENSOR_TYPE,
+    TENSOR_BUFFER,
+    TENSOR_NAME,
+    TENSOR_QUANTIZATION,
+    TENSOR_IS_VARIABLE,
+    TENSOR_SPARSITY,
+    TENSOR_SHAPE_SIGNATURE,
+    TENSOR_HAS_RANK,
+};
+
+enum {
+    QUANT_MIN,
+    QUANT_MAX,
+    QUANT_SCALE,
+    QUANT_ZERO_POINT,
+    QUANT_DETAILS_TYPE,
+    QUANT_DETAILS,
+    QUANT_DIMENSION,
+};
+
+enum {
+    OPERATOR_CODE_INDEX,
+    OPERATOR_INPUTS,
+    OPERATOR_OUTPUTS,
+    OPERATOR_OPTIONS_TYPE,
+    OPERATOR_OPTIONS,
+    OPERATOR_CUSTOM_OPTIONS,
+    OPERATOR_CUSTOM_OPTIONS_FORMAT,
+    OPERATOR_MUTATING_INPUTS,
+    OPERATOR_INTERMEDIATES,
+    OPERATOR_LARGE_OPTIONS_OFFSET,
+    OPERATOR_LARGE_OPTIONS_SIZE,
+};
+
+enum {
+    TFLITE_FLOAT32 = 0,
+    TFLITE_INT32 = 2,
+    TFLITE_UINT8 = 3,
+    TFLITE_INT64 = 4,
+    TFLITE_INT8 = 9,
+};
+
+/* "FLOAT16"; "an unknown type". */
+const char *tflite_type_name(int type);
+/* "TRANSPOSE_CONV"; NULL for numbers that the schema has not. */
+const char *tflite_builtin_name(int builtin);
+
+#endif
