@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "detect.h"
 #include "op.h"
 
 size_t shk_dtype_size(enum shk_dtype dtype)
@@ -175,4 +176,16 @@ void shk_model_get_op(const struct shk_model *model, uint32_t index, struct shk_
         op->def->describe(graph, op, info->attributes, sizeof(info->attributes));
     else
         describe_attrs(op, info->attributes, sizeof(info->attributes));
+}
+
+enum shk_decoder shk_model_decoder(const struct shk_model *model)
+{
+    const struct shk_decoder_def *decoder = shk_decoder_find(model->graph);
+    return decoder ? decoder->decoder : SHK_DECODER_NONE;
+}
+
+uint32_t shk_model_class_count(const struct shk_model *model)
+{
+    const struct shk_decoder_def *decoder = shk_decoder_find(model->graph);
+    return decoder ? decoder->class_count(model->graph) : 0;
 }
