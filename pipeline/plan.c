@@ -95,26 +95,6 @@ static uint64_t choose_sharing(const struct shk_graph *graph, bool keep, bool *c
     return assign(graph, keep, concat, storage, delta);
 }
 
-/* What no plan can undercut: at every step the bytes of the tensors alive, each counted once, with a
- * concatenation's parts counted from when they are written. */
-static uint64_t lower_bound(const struct shk_graph *graph, const struct shk_storage *storage, bool *has_child,
-                            uint64_t *delta)
-{
-    alive_scratch(graph, delta);
-    memset(has_child, 0, graph->tensor_count * sizeof(*has_child));
-    for (uint32_t t = 0; t < graph->tensor_count; t++)
-        if (storage[t].used && storage[t].parent != SHK_TENSOR_NONE)
-            has_child[storage[t].parent] = true;
-    for (uint32_t t = 0; t < graph->tensor_count; t++) {
-        uint32_t offset, root = shk_storage_root(storage, t, &offset);
-        if (!storage[t].used || has_child[t])
-            continue;
-        add_alive(delta, t == root ? storage[t].first : SHK_MIN(storage[t].first, storage[root].last),
-                  storage[root].last, aligned_bytes(graph, t));
-    }
-    return max_alive(delta, graph->op_count + 2);
-}
-
 /* One arena item per root, then one per op with scratch. */
 static enum shk_status place(const struct shk_graph *graph, const struct shk_storage *storage,
                              struct shk_plan *plan, struct shk_error *error)
@@ -142,6 +122,7 @@ static enum shk_status place(const struct shk_graph *graph, const struct shk_sto
             plan->scratch[i] = (uint32_t)(items[item++].offset / 4);
     plan->arena_bytes = arena.peak;
     plan->report.arena_peak = arena.peak;
+    plan->report.lower_bound = arena.lower_bound;
     free(items);
     return status;
 }
@@ -194,7 +175,6 @@ enum shk_status shk_plan_create(const struct shk_graph *graph, bool keep_tensors
         goto done;
     }
     choose_sharing(graph, keep_tensors, flags, storage, delta);
-    plan->report.lower_bound = lower_bound(graph, storage, flags, delta);
     status = check_types(graph, storage, error);
     if (!status)
         status = place(graph, storage, plan, error);

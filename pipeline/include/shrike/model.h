@@ -63,7 +63,7 @@ struct shk_op_info {
 /* Bytes of device memory for activations. */
 struct shk_memory_report {
     uint64_t arena_peak;    /* what the planner needs */
-    uint64_t lower_bound;   /* max over ops of the bytes alive while the op runs */
+    uint64_t lower_bound;   /* max over ops of the bytes alive while the op runs; shared storage counts once */
     uint64_t no_reuse;      /* sum over all activations: what it would take without planning */
     uint64_t parameter_bytes; /* packed weights, quantization, tables: 0 where no session has packed them yet */
 };

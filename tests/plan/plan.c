@@ -1,0 +1,273 @@
+/* The memory plan, by running it: an arena of bytes in which made-up ops write rows where the plan says and every
+ * read must find what was written. Sharing, lifetimes and offsets cannot be wrong without a read that differs.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "support.h"
+
+static enum shk_status check_nothing(const struct shk_graph *graph, const struct shk_op *op, struct shk_error *error)
+{
+    (void)graph;
+    (void)op;
+    (void)error;
+    return SHK_OK;
+}
+
+static uint64_t some_scratch(const struct shk_graph *graph, const struct shk_op *op)
+{
+    (void)graph;
+    return op->file_index % 5 == 0 ? 100 + op->file_index * 8 : 0;
+}
+
+static const struct shk_op_def work_def = {.name = "work", .check = check_nothing, .scratch = some_scratch};
+static const struct shk_op_def view_def = {.name = "view", .check = check_nothing, .is_view = true};
+static const struct shk_op_def concat_def = {.name = "concat", .check = check_nothing};
+static const struct shk_op_spelling work = {.def = &work_def, .name = "WORK", .builtin = 1000};
+static const struct shk_op_spelling view = {.def = &view_def, .name = "RESHAPE", .builtin = 22};
+static const struct shk_op_spelling concat = {
+    .def = &concat_def, .name = "CONCATENATION", .builtin = SHK_BUILTIN_CONCATENATION};
+
+static uint32_t add_tensor(struct shk_graph *graph, struct shk_shape shape, const void *data)
+{
+    const float scale = 0.5f;
+    uint32_t index;
+    struct shk_error error;
+    struct shk_tensor_desc desc = {.name = "t", .dtype = SHK_DTYPE_INT8, .shape = shape, .quant_count = 1,
+                                   .scales = &scale, .data = data,
+                                   .data_bytes = data ? shk_shape_elements(&shape) : 0};
+    test_ok(shk_graph_add_tensor(graph, &desc, &index, &error), &error);
+    return index;
+}
+
+static void add_op(struct shk_graph *graph, const struct shk_op_spelling *spelling, const uint32_t *inputs,
+                   uint32_t count, uint32_t output)
+{
+    struct shk_op *op;
+    struct shk_error error;
+    test_ok(shk_graph_add_op(graph, spelling, inputs, count, &output, 1, &op, &error), &error);
+}
+
+static struct shk_shape random_shape(struct test_rng *rng)
+{
+    static const int32_t channels[] = {1, 2, 3, 4, 6, 8, 12, 16};
+    return (struct shk_shape){4, {1, 1 + (int32_t)test_random_below(rng, 4), 1 + (int32_t)test_random_below(rng, 4),
+                                  channels[test_random_below(rng, SHK_ARRAY_LEN(channels))]}};
+}
+
+/* Something that RESHAPE may do: rows regrouped, or rows cut into other lengths. */
+static struct shk_shape reshaped(struct test_rng *rng, const struct shk_shape *shape)
+{
+    int32_t elements = (int32_t)shk_shape_elements(shape), last = shape->dims[shape->rank - 1];
+    if (test_random_below(rng, 2) && elements % 4 == 0)
+        last = 4;
+    else if (test_random_below(rng, 4) == 0)
+        last = 1;
+    return (struct shk_shape){3, {1, elements / last, last}};
+}
+
+/* A concatenation of `first` with itself or with tensors of its shape, along the last or an outer dimension. */
+static void add_concat(struct shk_graph *graph, struct test_rng *rng, uint32_t first)
+{
+    uint32_t parts[4] = {first}, count = 1;
+    struct shk_shape shape = graph->tensors[first].shape;
+    uint32_t axis = test_random_below(rng, 2) ? shape.rank - 1 : 1;
+    int32_t sum = shape.dims[axis];
+    for (uint32_t t = 0; t < graph->tensor_count && count < 4; t++) {
+        struct shk_shape other = graph->tensors[t].shape;
+        int32_t size = other.rank == shape.rank ? other.dims[axis] : 0;
+        other.dims[axis] = shape.dims[axis];
+        if (size && shk_shape_equal(&other, &shape) && test_random_below(rng, 2)) {
+            parts[count++] = t;
+            sum += size;
+        }
+    }
+    shape.dims[axis] = sum;
+    add_op(graph, &concat, parts, count, add_tensor(graph, shape, NULL));
+}
+
+static struct shk_graph *random_graph(struct test_rng *rng, uint32_t ops)
+{
+    static const uint8_t constant[1024];
+    struct shk_graph *graph = shk_graph_create("random");
+    struct shk_error error;
+    uint32_t inputs[2] = {add_tensor(graph, random_shape(rng), NULL), add_tensor(graph, random_shape(rng), NULL)};
+    add_tensor(graph, random_shape(rng), constant);
+    for (uint32_t i = 0; i < ops; i++) {
+        /* Mostly recent tensors, so that lifetimes end. */
+        uint32_t back = test_random_below(rng, test_random_below(rng, 3) ? 3 : graph->tensor_count);
+        uint32_t from[2] = {graph->tensor_count - 1 - SHK_MIN(back, graph->tensor_count - 1),
+                            test_random_below(rng, graph->tensor_count)};
+        uint32_t kind = test_random_below(rng, 4);
+        if (kind == 0)
+            add_op(graph, &view, from, 1, add_tensor(graph, reshaped(rng, &graph->tensors[from[0]].shape), NULL));
+        else if (kind == 1)
+            add_concat(graph, rng, from[0]);
+        else
+            add_op(graph, &work, from, 1 + test_random_below(rng, 2), add_tensor(graph, random_shape(rng), NULL));
+    }
+    uint32_t outputs[2] = {graph->tensor_count - 1, graph->tensor_count - 2};
+    test_ok(shk_graph_set_io(graph, inputs, 2, outputs, 2, &error), &error);
+    return graph;
+}
+
+struct simulation {
+    const struct shk_graph *graph;
+    const struct shk_plan *plan;
+    uint8_t *arena;
+    uint8_t **dense; /* per tensor: what it must hold */
+    struct test_rng rng;
+};
+
+/* Writes a tensor as a kernel may: its elements, and anything behind them in the words of the row. */
+static void write_rows(struct simulation *s, uint32_t tensor)
+{
+    const struct shk_view *v = &s->plan->views[tensor];
+    for (uint32_t r = 0; r < v->rows; r++) {
+        uint8_t *row = s->arena + ((size_t)v->offset + (size_t)r * v->stride) * 4;
+        ck_assert_uint_le((size_t)(row - s->arena) + v->words * 4, s->plan->arena_bytes);
+        memcpy(row, s->dense[tensor] + r * v->channels, v->channels);
+        for (uint32_t c = v->channels; c < v->words * 4; c++)
+            row[c] = (uint8_t)test_random(&s->rng);
+    }
+}
+
+static void expect_rows(const struct simulation *s, uint32_t tensor, uint32_t op)
+{
+    const struct shk_view *v = &s->plan->views[tensor];
+    for (uint32_t r = 0; r < v->rows; r++)
+        ck_assert_msg(memcmp(s->arena + ((size_t)v->offset + (size_t)r * v->stride) * 4,
+                             s->dense[tensor] + r * v->channels, v->channels) == 0,
+                      "op %u reads row %u of tensor %u, which something else has overwritten", op, r, tensor);
+}
+
+static void concat_dense(struct simulation *s, const struct shk_op *op)
+{
+    const struct shk_shape *out = &s->graph->tensors[op->outputs[0]].shape;
+    const struct shk_shape *first = &s->graph->tensors[op->inputs[0]].shape;
+    uint32_t axis = first->dims[out->rank - 1] != out->dims[out->rank - 1] ? out->rank - 1 : 1;
+    size_t outer = 1, inner = 1, at = 0;
+    for (uint32_t d = 0; d < out->rank; d++)
+        *(d < axis ? &outer : &inner) *= d == axis ? 1 : (size_t)out->dims[d];
+    for (uint32_t i = 0; i < op->input_count; i++) {
+        size_t run = (size_t)s->graph->tensors[op->inputs[i]].shape.dims[axis] * inner;
+        for (size_t o = 0; o < outer; o++)
+            memcpy(s->dense[op->outputs[0]] + o * (size_t)out->dims[axis] * inner + at,
+                   s->dense[op->inputs[i]] + o * run, run);
+        at += run;
+    }
+}
+
+static void simulate_op(struct simulation *s, uint32_t i)
+{
+    const struct shk_op *op = &s->graph->ops[i];
+    uint32_t out = op->outputs[0];
+    for (uint32_t k = 0; k < op->input_count; k++)
+        expect_rows(s, op->inputs[k], i);
+    if (op->def == &concat_def)
+        concat_dense(s, op);
+    else if (op->def == &view_def)
+        memcpy(s->dense[out], s->dense[op->inputs[0]], s->graph->tensors[out].bytes);
+    else
+        test_random_bytes(&s->rng, s->dense[out], s->graph->tensors[out].bytes);
+    if (op->def->scratch)
+        memset(s->arena + (size_t)s->plan->scratch[i] * 4, 0xa5, op->def->scratch(s->graph, op));
+    if (op->def == &work_def) /* nothing it reads may lie where it writes */
+        for (uint32_t k = 0; k < op->input_count; k++)
+            expect_rows(s, op->inputs[k], i);
+    write_rows(s, out);
+    if (op->def == &work_def)
+        for (uint32_t k = 0; k < op->input_count; k++)
+            expect_rows(s, op->inputs[k], i);
+}
+
+static void simulate(const struct shk_graph *graph, bool keep)
+{
+    struct shk_error error;
+    struct shk_plan *plan = NULL;
+    test_ok(shk_plan_create(graph, keep, &plan, &error), &error);
+    ck_assert_uint_le(plan->report.lower_bound, plan->report.arena_peak);
+    if (!keep)
+        ck_assert_uint_le(plan->report.lower_bound, plan->report.no_reuse + 1000 * graph->op_count);
+    struct simulation s = {graph, plan, malloc(plan->arena_bytes + 16), NULL, {graph->op_count}};
+    s.dense = calloc(graph->tensor_count, sizeof(*s.dense));
+    test_random_bytes(&s.rng, s.arena, plan->arena_bytes);
+    for (uint32_t t = 0; t < graph->tensor_count; t++) {
+        s.dense[t] = calloc(1, graph->tensors[t].bytes);
+        test_random_bytes(&s.rng, s.dense[t], graph->tensors[t].bytes);
+    }
+    for (uint32_t i = 0; i < plan->constant_count; i++)
+        write_rows(&s, plan->constants[i]);
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        ck_assert_uint_eq(plan->views[graph->inputs[i]].stride, plan->views[graph->inputs[i]].words);
+        write_rows(&s, graph->inputs[i]);
+    }
+    for (uint32_t i = 0; i < graph->op_count; i++)
+        simulate_op(&s, i);
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        expect_rows(&s, graph->outputs[i], graph->op_count);
+    for (uint32_t t = 0; keep && t < graph->tensor_count; t++)
+        if (plan->views[t].words)
+            expect_rows(&s, t, graph->op_count);
+    for (uint32_t t = 0; t < graph->tensor_count; t++)
+        free(s.dense[t]);
+    free(s.dense);
+    free(s.arena);
+    shk_plan_destroy(&plan);
+}
+
+START_TEST(test_random_graphs)
+{
+    struct test_rng rng = {(uint64_t)_i + 1};
+    for (int k = 0; k < 60; k++) {
+        struct shk_graph *graph = random_graph(&rng, 3 + test_random_below(&rng, 30));
+        simulate(graph, false);
+        simulate(graph, true);
+        shk_graph_destroy(&graph);
+    }
+}
+END_TEST
+
+/* Inputs of a concatenation that start on a word lie inside it, nothing is copied and nothing counted twice. */
+START_TEST(test_concat_is_free)
+{
+    struct shk_graph *graph = shk_graph_create("concat");
+    struct shk_error error;
+    struct shk_plan *plan;
+    struct shk_shape part = {4, {1, 4, 4, 8}}, whole = {4, {1, 4, 4, 16}};
+    uint32_t in = add_tensor(graph, part, NULL);
+    uint32_t parts[2] = {add_tensor(graph, part, NULL), add_tensor(graph, part, NULL)};
+    uint32_t out = add_tensor(graph, whole, NULL);
+    add_op(graph, &work, &in, 1, parts[0]);
+    add_op(graph, &work, &in, 1, parts[1]);
+    add_op(graph, &concat, parts, 2, out);
+    test_ok(shk_graph_set_io(graph, &in, 1, &out, 1, &error), &error);
+    test_ok(shk_plan_create(graph, false, &plan, &error), &error);
+    ck_assert_uint_eq(plan->views[parts[0]].offset, plan->views[out].offset);
+    ck_assert_uint_eq(plan->views[parts[1]].offset, plan->views[out].offset + 2);
+    ck_assert_uint_eq(plan->views[parts[1]].stride, 4);
+    ck_assert_uint_eq(plan->report.arena_peak, 3 * 128);
+    ck_assert_uint_eq(plan->report.lower_bound, 3 * 128);
+    ck_assert_uint_eq(plan->report.no_reuse, 5 * 128);
+    shk_plan_destroy(&plan);
+    shk_graph_destroy(&graph);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("plan");
+    TCase *tests = tcase_create("plan");
+    tcase_set_timeout(tests, 60);
+    tcase_add_loop_test(tests, test_random_graphs, 0, 20);
+    tcase_add_test(tests, test_concat_is_free);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+int main(void)
+{
+    return test_run(make_suite);
+}
