@@ -19,7 +19,7 @@ static enum shk_status check_nothing(const struct shk_graph *graph, const struct
 static uint64_t some_scratch(const struct shk_graph *graph, const struct shk_op *op)
 {
     (void)graph;
-    return op->file_index % 5 == 0 ? 100 + op->file_index * 8 : 0;
+    return op->file_index % 5 == 4 ? 100 + op->file_index * 8 : 0;
 }
 
 static const struct shk_op_def work_def = {.name = "work", .check = check_nothing, .scratch = some_scratch};
