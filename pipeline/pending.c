@@ -9,9 +9,3 @@ __attribute__((weak)) enum shk_status shk_preprocess_init(struct shk_preprocess 
 __attribute__((weak)) enum shk_status shk_preprocess_write(const struct shk_preprocess *p, const struct shk_frame *f, void *s, struct shk_placement *pl, struct shk_error *e) { (void)p; (void)f; (void)s; (void)pl; return shk_fail(e, SHK_ERROR_UNSUPPORTED, "pending"); }
 __attribute__((weak)) void shk_preprocess_dispatch(struct shk_preprocess *p, const struct shk_view *i, uint32_t t, struct shk_dispatch *d) { (void)p; (void)i; (void)t; (void)d; }
 __attribute__((weak)) void shk_preprocess_run(const struct shk_preprocess *p, const uint32_t t[SHK_PREPROCESS_TABLE_WORDS], const void *s, void *o) { (void)p; (void)t; (void)s; (void)o; }
-__attribute__((weak)) enum shk_status shk_arena_plan(struct shk_arena_item *items, uint32_t count, uint64_t alignment, struct shk_arena_plan *plan, struct shk_error *error)
-{
-    (void)error;
-    for (uint32_t i = 0; i < count; i++) { items[i].offset = plan->peak; plan->peak += shk_align_up(items[i].size, alignment); }
-    return SHK_OK;
-}
