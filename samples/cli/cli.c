@@ -97,7 +97,7 @@ int cli_parse(struct cli *cli, char **argv, const struct cli_help *help, const G
     } else if (g_strv_length(args) < min + 1) {
         code = cli_fail(CLI_USAGE, "missing argument: usage is %s %s; see %s --help", program, help->usage, program);
     } else if (g_strv_length(args) > max + 1) {
-        code = cli_fail(CLI_USAGE, "unexpected argument '%s': usage is %s %s", args[max + 1], program, help->usage);
+        code = cli_fail(CLI_USAGE, "unexpected argument '%s'; see %s --help", args[max + 1], program);
     } else {
         cli->args = g_strdupv(args + 1);
         if (!cli->cache_dir)

@@ -36,10 +36,8 @@ struct cli_help {
     const char *description;
 };
 
-/* The text on exit codes and on --device that ends every --help. */
-#define CLI_HELP_TAIL                                                                                            \
-    "MODEL is a .tflite file, or the word default for the small detector that is built in.\n"                   \
-    "\n"                                                                                                         \
+/* What ends every --help. */
+#define CLI_HELP_EXIT                                                                                            \
     "Exit status:\n"                                                                                             \
     "  0  success\n"                                                                                             \
     "  1  a file cannot be read or written, out of memory, a driver failed\n"                                    \
@@ -47,6 +45,9 @@ struct cli_help {
     "  3  a model, label file, picture or tensor is corrupt or not supported\n"                                  \
     "  4  no Vulkan device, or none that --device matches\n"                                                     \
     "  5  (verify) the device and the reference disagree\n"
+/* The same for a subcommand with a MODEL argument. */
+#define CLI_HELP_TAIL                                                                                            \
+    "MODEL is a .tflite file, or the word default for the small detector that is built in.\n\n" CLI_HELP_EXIT
 
 int cmd_inspect(char **argv);
 int cmd_run(char **argv);

@@ -12,7 +12,7 @@ static const struct cli_help help = {
     .summary = "Lists the Vulkan devices that Shrike can use. The one marked * is what is used when --device is\n"
                "not given (discrete before integrated before virtual before CPU), or what --device selects.",
     .description = "Fast paths are used where the device has them; every model gives the same bytes without them.\n\n"
-                   CLI_HELP_TAIL,
+                   CLI_HELP_EXIT,
 };
 
 static void uuid_text(const uint8_t uuid[16], char text[33])
