@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The shrike tool as a user runs it: what it prints, what it says about bad input, and its exit codes.
+
+usage: cli_test.py SHRIKE DEFAULT_MODEL      (the kit, if there is one, in SHRIKE_KIT)
+"""
+import json
+import os
+import pathlib
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+import zlib
+
+SHRIKE, DEFAULT_MODEL = sys.argv[1:3]
+KIT = pathlib.Path(os.environ.get("SHRIKE_KIT", "/nonexistent"))
+OK, FAILED, USAGE, BAD_INPUT, NO_DEVICE, DIFFERENT = range(6)
+
+
+def shrike(*args, env=None):
+    return subprocess.run([SHRIKE, *map(str, args)], capture_output=True, text=True, timeout=600,
+                          env={**os.environ, **(env or {})})
+
+
+def scene(width=320, height=240):
+    """RGB rows of a red disc and a white box on grey."""
+    rows = []
+    for y in range(height):
+        row = bytearray()
+        for x in range(width):
+            if (x - 90) ** 2 + (y - 100) ** 2 < 45 ** 2:
+                row += b"\xe0\x20\x20"
+            elif 200 <= x < 280 and 120 <= y < 200:
+                row += b"\xf0\xf0\xf0"
+            else:
+                row += b"\x46\x46\x46"
+        rows.append(bytes(row))
+    return rows
+
+
+def png(rows):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    header = struct.pack(">IIBBBBB", len(rows[0]) // 3, len(rows), 8, 2, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+            + chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows))) + chunk(b"IEND", b""))
+
+
+def ppm(rows):
+    return b"P6\n# drawn by a test\n%d %d\n255\n" % (len(rows[0]) // 3, len(rows)) + b"".join(rows)
+
+
+def bmp(rows):
+    width = len(rows[0]) // 3
+    pad = b"\0" * (-len(rows[0]) % 4)
+    body = b"".join(bytes(row[i] for p in range(0, len(row), 3) for i in (p + 2, p + 1, p)) + pad
+                    for row in reversed(rows))
+    return (b"BM" + struct.pack("<IHHI", 54 + len(body), 0, 0, 54)
+            + struct.pack("<IiiHHIIiiII", 40, width, len(rows), 1, 24, 0, len(body), 0, 0, 0, 0) + body)
+
+
+class Case(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.dir = pathlib.Path(cls.folder.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def write(self, name, data):
+        path = self.dir / name
+        path.write_bytes(data)
+        return path
+
+    def ok(self, *args):
+        result = shrike(*args)
+        self.assertEqual(result.returncode, OK, result.stderr)
+        return result.stdout
+
+    def ok_json(self, *args):
+        return json.loads(self.ok(*args, "--json"))
+
+    def fails(self, code, pattern, *args, env=None):
+        """One line on stderr that begins with the program's name, nothing on stdout, the exit code."""
+        result = shrike(*args, env=env)
+        self.assertEqual(result.returncode, code, f"{args}: {result.stdout} {result.stderr}")
+        self.assertRegex(result.stderr, r"\Ashrike: [^\n]+\n\Z")
+        self.assertRegex(result.stderr, pattern)
+        if code != DIFFERENT:
+            self.assertEqual(result.stdout, "")
+
+
+class Usage(Case):
+    def test_help(self):
+        for command in ("inspect", "run", "bench", "devices", "verify"):
+            text = self.ok(command, "--help")
+            self.assertIn(f"shrike {command}", text)
+            self.assertIn("Exit status:", text)
+            self.assertIn("--device", text)
+            self.assertIn(command, self.ok("--help"))
+        self.assertRegex(self.ok("--version"), r"^shrike \d+\.\d+\.\d+\n$")
+
+    def test_wrong_usage(self):
+        self.assertEqual(shrike().returncode, USAGE)
+        self.fails(USAGE, "no command 'explode'", "explode")
+        self.fails(USAGE, "missing argument", "inspect")
+        self.fails(USAGE, "unexpected argument 'b'", "inspect", "a", "b")
+        self.fails(USAGE, "--nonsense", "inspect", "--nonsense", "default")
+        self.fails(USAGE, "either a picture or --input", "run", "default")
+        self.fails(USAGE, "--annotate needs a picture", "run", "default", "--input", "x", "--annotate", "y")
+        self.fails(USAGE, "--threshold 1.5 is outside", "run", "default", "x.png", "--threshold", "1.5")
+        self.fails(USAGE, "--threshold -1 is outside", "run", "default", "x.png", "--threshold=-1")
+        self.fails(USAGE, "--iou 2 is outside", "run", "default", "x.png", "--iou", "2")
+        self.fails(USAGE, "--max-detections", "run", "default", "x.png", "--max-detections", "5000")
+        self.fails(USAGE, "--frames", "bench", "default", "--frames", "0")
+        self.fails(USAGE, "--size 0x5", "bench", "default", "--size", "0x5")
+        self.fails(USAGE, "WIDTHxHEIGHT", "bench", "default", "--size", "big")
+        self.fails(USAGE, "--runs", "verify", "default", "--runs", "0")
+
+
+class Inspect(Case):
+    def test_default(self):
+        text = self.ok("inspect", "default")
+        for word in ("input 0:", "output 0:", "arena peak", "lower bound", "MMAC", "grouped", "depthwise"):
+            self.assertIn(word, text)
+
+    def check_macs(self, model):
+        """Every count against the formula, from the shapes alone."""
+        report = self.ok_json("inspect", model)
+        total = 0
+        for op in report["ops"]:
+            if op["op"] in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+                n, height, width, out = op["outputs"][0]["shape"]
+                _, kh, kw, depth = op["inputs"][1]["shape"]
+                channels = op["inputs"][0]["shape"][3]
+                taps = kh * kw * (1 if op["op"].startswith("DEPTH") else depth)
+                self.assertEqual(op["macs"], n * height * width * out * taps, (model, op["index"]))
+                if op["kind"] == "grouped":
+                    self.assertGreater(channels // depth, 1)
+            self.assertGreaterEqual(op["flops"], 2 * op["macs"])
+            total += op["macs"]
+        self.assertEqual(report["totals"]["macs"], total)
+        self.assertEqual(sum(report["totals"]["macs_by_kind"].values()), total)
+        self.assertGreater(total, 0)
+        memory = report["memory"]
+        self.assertGreaterEqual(memory["arena_peak"], memory["lower_bound"])
+        self.assertGreaterEqual(memory["no_reuse"], memory["arena_peak"])
+        return report
+
+    def test_macs_of_default(self):
+        self.check_macs("default")
+
+    @unittest.skipUnless(KIT.is_dir(), "no kit")
+    def test_macs_of_kit(self):
+        expected = {"qeng_detect": 728, "ssd_slim": 19, "mcunet_detection": 18, "tf2_mbv2": 301}
+        for model, mmac in expected.items():
+            with self.subTest(model=model):
+                report = self.check_macs(KIT / "models" / f"{model}.tflite")
+                self.assertAlmostEqual(report["totals"]["macs"] / 1e6, mmac, delta=1)
+
+
+class Devices(Case):
+    def test_list(self):
+        devices = self.ok_json("devices")
+        self.assertEqual(sum(device["chosen"] for device in devices), 1)
+        for device in devices:
+            picked = self.ok_json("devices", "--device", device["uuid"])
+            self.assertTrue(any(d["chosen"] and d["uuid"] == device["uuid"] for d in picked))
+            self.assertIn(device["name"], self.ok("devices"))
+
+    def test_none(self):
+        self.fails(NO_DEVICE, "no such thing", "devices", "--device", "no such thing")
+        self.fails(NO_DEVICE, "no such thing", "bench", "default", "--device", "no such thing")
+        nowhere = {"VK_DRIVER_FILES": "/nonexistent.json", "VK_ICD_FILENAMES": "/nonexistent.json"}
+        self.fails(NO_DEVICE, "mesa-vulkan-drivers", "devices", env=nowhere)
+        picture = self.write("a.png", png(scene()))
+        self.fails(NO_DEVICE, "mesa-vulkan-drivers", "run", "default", picture, env=nowhere)
+
+
+class Run(Case):
+    def test_formats_agree(self):
+        rows = scene()
+        found = []
+        for name, data in (("a.png", png(rows)), ("a.ppm", ppm(rows)), ("a.bmp", bmp(rows))):
+            report = self.ok_json("run", "default", self.write(name, data), "--validation", "--threshold", "0.3")
+            self.assertEqual((report["width"], report["height"]), (320, 240))
+            found.append(report["detections"])
+        self.assertEqual(found[0], found[1])
+        self.assertEqual(found[0], found[2])
+        self.assertGreaterEqual(len(found[0]), 1)
+        for d in found[0]:
+            self.assertTrue(0 <= d["x_min"] <= d["x_max"] <= 1 and 0 <= d["y_min"] <= d["y_max"] <= 1, d)
+            self.assertTrue(0.3 <= d["confidence"] <= 1, d)
+            self.assertNotIn("class ", d["label"])
+
+    def test_table_and_picture(self):
+        out = self.dir / "boxes.png"
+        text = self.ok("run", "default", self.write("a.png", png(scene())), "--annotate", out)
+        self.assertIn("inference", text)
+        data = out.read_bytes()
+        self.assertEqual(data[:8], b"\x89PNG\r\n\x1a\n")
+        self.assertEqual(struct.unpack(">II", data[16:24]), (320, 240))
+
+    def test_reference_gives_the_same_bytes(self):
+        report = self.ok_json("inspect", "default")
+        inputs = []
+        for tensor in report["inputs"]:
+            size = {"int8": 1, "uint8": 1, "float32": 4}[tensor["dtype"]]
+            for side in tensor["shape"]:
+                size *= side
+            inputs += ["--input", self.write(f"in_{len(inputs)}.bin", random.Random(3).randbytes(size))]
+        self.ok("run", "default", *inputs, "--dump", self.dir / "device", "--validation")
+        self.ok("run", "default", *inputs, "--dump", self.dir / "reference", "--reference")
+        names = sorted(path.name for path in (self.dir / "device").iterdir())
+        self.assertEqual(names, [f"out_{k}.bin" for k in range(len(report["outputs"]))])
+        for name in names[:1]:
+            self.assertEqual((self.dir / "device" / name).read_bytes(), (self.dir / "reference" / name).read_bytes())
+
+    @unittest.skipUnless(KIT.is_dir(), "no kit")
+    def test_goldens(self):
+        for model in ("person_detect__tflm_person", "resnet8_int8__cat", "vww_96_int8__grace_hopper"):
+            golden = KIT / "goldens" / model
+            path = KIT / "models" / (model.split("__")[0] + ".tflite")
+            self.ok("run", path, "--input", golden / "in.bin", "--dump", self.dir / model)
+            self.assertEqual((self.dir / model / "out_0.bin").read_bytes(), (golden / "out_0.bin").read_bytes())
+        golden = KIT / "zoo" / "add_0"
+        self.ok("run", golden / "model.tflite", "--input", golden / "in_0.bin", "--input", golden / "in_1.bin",
+                "--dump", self.dir / "add")
+        self.assertEqual((self.dir / "add" / "out_0.bin").read_bytes(), (golden / "out_0.bin").read_bytes())
+
+
+class Verify(Case):
+    def test_default(self):
+        report = self.ok_json("verify", "default", "--validation", "--runs", "2")
+        self.assertTrue(report["equal"])
+        self.assertEqual(report["differences"], [])
+        self.assertGreater(report["elements"], 1000)
+        self.assertIn("equal:", self.ok("verify", "default", self.write("a.png", png(scene()))))
+
+
+class Bench(Case):
+    def test_default(self):
+        cache = self.dir / "cache"
+        report = self.ok_json("bench", "default", "--frames", "5", "--cache-dir", cache, "--validation")
+        self.assertEqual(report["steady"]["frames"], 5)
+        self.assertEqual(report["memory"]["steady_driver_allocations"], 0)
+        self.assertGreater(report["steady"]["inference"]["median_ns"], 0)
+        self.assertGreater(sum(op["ns"] for op in report["ops"]), 0)
+        text = self.ok("bench", "default", "--frames", "3", "--cache-dir", cache)
+        for word in ("create pipelines", "first frame", "load to first result", "p95", "throughput", "arena peak"):
+            self.assertIn(word, text)
+
+
+class BadModels(Case):
+    def test_files(self):
+        whole = pathlib.Path(DEFAULT_MODEL).read_bytes()
+        self.fails(FAILED, "missing.tflite", "inspect", self.dir / "missing.tflite")
+        self.fails(FAILED, str(self.dir), "inspect", self.dir)
+        self.fails(BAD_INPUT, "empty.tflite", "inspect", self.write("empty.tflite", b""))
+        self.fails(BAD_INPUT, "text.tflite", "inspect", self.write("text.tflite", b"This is not a model.\n" * 50))
+        for size in (1, 7, 8, 64, len(whole) // 3, len(whole) - 1000):
+            cut = self.write("cut.tflite", whole[:size])
+            self.fails(BAD_INPUT, "cut.tflite", "inspect", cut)
+        picture = self.write("a.png", png(scene()))
+        cut = self.write("cut.tflite", whole[:len(whole) // 2])
+        self.fails(BAD_INPUT, "cut.tflite", "run", cut, picture)
+        self.fails(BAD_INPUT, "cut.tflite", "bench", cut)
+        self.fails(BAD_INPUT, "cut.tflite", "verify", cut)
+
+    def test_flipped_bits(self):
+        """A flipped bit may be harmless (a weight, a name); else it must be an error message."""
+        whole = pathlib.Path(DEFAULT_MODEL).read_bytes()
+        rng = random.Random(11)
+        refused = 0
+        for i in range(60):
+            data = bytearray(whole)
+            for _ in range(1 + i % 4):
+                # offsets and tables sit at both ends of the file, weights in between
+                at = rng.choice((rng.randrange(len(data)), rng.randrange(64), rng.randrange(len(data) - 4096, len(data))))
+                data[at] ^= 1 << rng.randrange(8)
+            result = shrike("inspect", self.write("flipped.tflite", data))
+            self.assertIn(result.returncode, (OK, BAD_INPUT), (i, result.stderr))
+            if result.returncode:
+                self.assertRegex(result.stderr, r"\Ashrike: [^\n]+\n\Z")
+                refused += 1
+        self.assertGreater(refused, 5)
+
+
+class BadFiles(Case):
+    def test_pictures(self):
+        good = png(scene())
+        cases = {"empty.png": b"", "text.png": b"hello", "cut.png": good[:200], "cut.ppm": ppm(scene())[:5000],
+                 "cut.bmp": bmp(scene())[:5000], "head.bmp": b"BM12", "cut.jpg": b"\xff\xd8\xff\xe0\0\x10JFIF",
+                 "huge.ppm": b"P6 999999 999999 255\n", "zero.ppm": b"P6 0 10 255\n", "deep.ppm": b"P6 1 1 65535\n123456"}
+        for name, data in cases.items():
+            with self.subTest(name=name):
+                self.fails(BAD_INPUT, name, "run", "default", self.write(name, data))
+        self.fails(FAILED, "missing.png", "run", "default", self.dir / "missing.png")
+
+    def test_labels(self):
+        picture = self.write("a.png", png(scene()))
+        for name, data in {"few.txt": b"one\n", "many.txt": b"x\n" * 500, "latin1.txt": b"caf\xe9\n" * 6,
+                           "empty.txt": b""}.items():
+            with self.subTest(name=name):
+                self.fails(BAD_INPUT, name, "run", "default", picture, "--labels", self.write(name, data))
+        self.fails(FAILED, "missing.txt", "run", "default", picture, "--labels", self.dir / "missing.txt")
+
+    def test_tensors(self):
+        short = self.write("short.bin", b"123")
+        self.fails(BAD_INPUT, "short.bin has 3 bytes", "run", "default", "--input", short)
+        self.fails(USAGE, "--input was given 2 times", "run", "default", "--input", short, "--input", short)
+        self.fails(FAILED, "missing.bin", "run", "default", "--input", self.dir / "missing.bin")
+
+    def test_outputs(self):
+        picture = self.write("a.png", png(scene()))
+        self.fails(FAILED, "nowhere", "run", "default", picture, "--annotate", self.dir / "nowhere" / "a.png")
+        self.fails(FAILED, "a.png", "run", "default", picture, "--dump", picture)
+
+
+if __name__ == "__main__":
+    if shrike("devices").returncode == NO_DEVICE:
+        print("skipped: no Vulkan device")
+        sys.exit(77)
+    unittest.main(argv=sys.argv[:1], verbosity=2)
