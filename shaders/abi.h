@@ -72,4 +72,83 @@ struct shk_preprocess_push {
     SHK_STRUCT(shk_frame_matrix) matrix;
 };
 
+/* A loop nest: up to 6 dimensions, outermost first; operand o moves by steps[o * 6 + k] for each step along
+ * dimension k (modulo 2^32: steps may be negative). See pipeline/grid.h and grid.glsl. */
+#define SHK_GRID_RANK     6
+#define SHK_GRID_OPERANDS 3
+struct shk_grid {
+    SHK_UINT rank; /* at least 1 */
+    SHK_UINT n[SHK_GRID_RANK];
+    SHK_UINT steps[SHK_GRID_RANK * SHK_GRID_OPERANDS];
+};
+
+/* ---- elementwise: operands dst, a, b; all in words ---- */
+#define SHK_ELEMENTWISE_ADD   0
+#define SHK_ELEMENTWISE_SUB   1
+#define SHK_ELEMENTWISE_MUL   2
+#define SHK_ELEMENTWISE_MAX   3
+#define SHK_ELEMENTWISE_MIN   4
+#define SHK_ELEMENTWISE_PRELU 5
+#define SHK_SPLAT_A 1 /* the first byte of the word stands for all channels */
+#define SHK_SPLAT_B 2
+struct shk_elementwise_push {
+    SHK_STRUCT(shk_grid) grid;
+    SHK_UINT items;
+    SHK_UINT dst, a, b; /* words */
+    SHK_UINT splat;
+};
+struct shk_elementwise_uniform {
+    SHK_INT zero_a, zero_b, zero_out, min;
+    SHK_INT multiplier_a, shift_a, multiplier_b, shift_b;
+    SHK_INT multiplier_out, shift_out, max, unused;
+};
+
+/* ---- pool: one word of output channels per item ---- */
+#define SHK_POOL_MAX         0
+#define SHK_POOL_AVERAGE     1 /* of the int8 values, halves away from zero */
+#define SHK_POOL_AVERAGE_U8  2 /* of the values + 128, halves upwards */
+struct shk_pool_push {
+    SHK_UINT items;
+    SHK_UINT src, src_stride, dst, dst_stride, words;
+    SHK_INT in_h, in_w, out_h, out_w;
+    SHK_INT filter_h, filter_w, stride_h, stride_w, pad_h, pad_w;
+    SHK_INT min, max;
+};
+
+/* ---- move: copies of strided blocks; operands dst, src ---- */
+#define SHK_MOVE_WORDS 0 /* everything in words; the grid has every dimension */
+#define SHK_MOVE_BYTES 1 /* dst steps in words, src in bytes; the grid has all dimensions but the last */
+#define SHK_MOVE_NO_TABLE 0xffffffffu
+struct shk_move_push {
+    SHK_STRUCT(shk_grid) grid;
+    SHK_UINT items;
+    SHK_UINT dst; /* words */
+    SHK_UINT src; /* words or bytes */
+    SHK_UINT lead; /* BYTES: of the first word, in front of the first element */
+    SHK_UINT count; /* BYTES: elements along the last dimension */
+    SHK_UINT src_step; /* BYTES: between them */
+    SHK_UINT table; /* words into the parameters: 256 bytes, indexed by the value + 128 */
+};
+
+/* ---- reshape: the same elements in rows of another length ---- */
+struct shk_reshape_push {
+    SHK_UINT items;
+    SHK_UINT src, src_stride, src_channels;
+    SHK_UINT dst, dst_stride, dst_channels, dst_words;
+    SHK_UINT bytes; /* per element: 1 or 4 */
+};
+
+/* ---- pad: one word per item ---- */
+struct shk_pad_push {
+    SHK_UINT items, rank;
+    SHK_UINT src, dst, dst_stride, dst_words; /* words */
+    SHK_UINT n[SHK_GRID_RANK - 1]; /* of the output, all dimensions but the last */
+    SHK_UINT before[SHK_GRID_RANK - 1];
+    SHK_UINT inner[SHK_GRID_RANK - 1]; /* of the input */
+    SHK_UINT src_step[SHK_GRID_RANK - 1];
+    SHK_UINT last_before, last_inner; /* elements */
+    SHK_UINT value; /* of a word, all four bytes */
+    SHK_UINT bytes; /* per element: 1 or 4 */
+};
+
 #endif

@@ -22,6 +22,9 @@
 #define OP_CASE_MAX_TENSORS 12
 #define OP_CASE_MAX_ATTRS   12
 
+/* Rank and dimensions as the two arguments that op_case_input() and its like take. */
+#define OP_SHAPE(...) (uint32_t)(sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t)), (int32_t[]){__VA_ARGS__}
+
 /* What the inputs hold. Quantized types go to the ends of their range; floats to +-1e30 and around 0. */
 enum op_fill {
     OP_FILL_RANDOM,

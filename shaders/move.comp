@@ -1,0 +1,76 @@
+/* Strided copies, one word of the destination per invocation, through a table of 256 bytes if there is one.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "grid.glsl"
+
+layout(constant_id = SHK_SPEC_FIRST) const int KIND = SHK_MOVE_WORDS;
+
+layout(push_constant, std430) uniform push_block { shk_move_push p; };
+
+uint load_byte(uint address)
+{
+    return bitfieldExtract(arena[address >> 2], int(address & 3u) * 8, 8);
+}
+
+uint look_up(uint word)
+{
+    if (p.table == SHK_MOVE_NO_TABLE)
+        return word;
+    uint indices = word ^ 0x80808080u;
+    uint result = 0u;
+    for (int shift = 0; shift < 32; shift += 8) {
+        uint index = (indices >> shift) & 0xffu;
+        result |= ((params[p.table + (index >> 2)] >> ((index & 3u) * 8u)) & 0xffu) << shift;
+    }
+    return result;
+}
+
+/* Bytes first..first + 3 of a row whose neighbours lie p.src_step apart; those outside the row are 0. */
+uint gather(uint row, int first)
+{
+    int count = int(p.count);
+    if (p.src_step == 1u && first >= 0 && first + 4 <= count) {
+        uint address = row + uint(first);
+        uint shift = (address & 3u) * 8u;
+        uint word = arena[address >> 2] >> shift;
+        return shift == 0u ? word : word | arena[(address >> 2) + 1u] << (32u - shift);
+    }
+    uint word = 0u;
+    for (int b = 0; b < 4; b++) {
+        int c = first + b;
+        if (c >= 0 && c < count)
+            word |= load_byte(row + uint(c) * p.src_step) << (b * 8);
+    }
+    return word;
+}
+
+void main()
+{
+    uint index = shk_linear_index();
+    if (index >= p.items)
+        return;
+    if (KIND == SHK_MOVE_WORDS) {
+        uvec3 at = shk_grid_offsets(p.grid, index);
+        arena[p.dst + at.x] = look_up(arena[p.src + at.y]);
+        return;
+    }
+    uint words = (p.lead + p.count + 3u) >> 2;
+    uint outer = index / words;
+    uint w = index - outer * words;
+    uvec3 at = shk_grid_offsets(p.grid, outer);
+    int first = int(w * 4u) - int(p.lead);
+    uint word = look_up(gather(p.src + at.y, first));
+
+    /* what lies in the word before the first and after the last element belongs to somebody else */
+    uint target = p.dst + at.x + w;
+    uint mask = 0xffffffffu;
+    if (first < 0)
+        mask <<= uint(-first) * 8u;
+    if (first + 4 > int(p.count))
+        mask &= 0xffffffffu >> (uint(first + 4) - p.count) * 8u;
+    if (mask != 0xffffffffu)
+        word = (word & mask) | (arena[target] & ~mask);
+    arena[target] = word;
+}
