@@ -72,6 +72,27 @@ struct shk_preprocess_push {
     SHK_STRUCT(shk_frame_matrix) matrix;
 };
 
+/* ---- detection_postprocess ---- */
+
+/* Offsets and strides in words; scratch_* and out_* in the arena, tables in the parameters. */
+struct shk_detection_push {
+    SHK_UINT boxes, boxes_stride, scores, scores_stride;
+    SHK_UINT count; /* boxes */
+    SHK_UINT classes, label_offset;
+    SHK_UINT scratch_boxes, scratch_keys, scratch_lists, scratch_cursors;
+    SHK_UINT max_selected; /* per list */
+    SHK_UINT max_detections, max_classes, rows;
+    SHK_UINT min_rank; /* lowest q + 128 whose score reaches the threshold; 256: none */
+    SHK_UINT iou_mantissa;
+    SHK_INT iou_exponent;
+    SHK_FLOAT box_inverse; /* 1 / scale, and zero point + 128: back from float to q + 128 */
+    SHK_INT box_zero;
+    SHK_FLOAT score_inverse;
+    SHK_INT score_zero;
+    SHK_UINT score_table, tables, refs;
+    SHK_UINT out_boxes, out_boxes_stride, out_classes, out_scores, out_count;
+};
+
 /* A loop nest: up to 6 dimensions, outermost first; operand o moves by steps[o * 6 + k] for each step along
  * dimension k (modulo 2^32: steps may be negative). See pipeline/grid.h and grid.glsl. */
 #define SHK_GRID_RANK     6

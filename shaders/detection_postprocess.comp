@@ -1,0 +1,298 @@
+#version 450
+// TFLite_Detection_PostProcess in three passes: decode every box, select greedily (one workgroup per list: all
+// classes together, or each), write the outputs. Same float operations as the reference in the same order; a
+// comparison of a quotient is done in integers, since division is not exact on every device.
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "int8.glsl"
+
+#define PASS_DECODE 0
+#define PASS_SELECT 1
+#define PASS_OUTPUT 2
+
+layout(constant_id = SHK_SPEC_FIRST) const int PASS = PASS_DECODE;
+layout(constant_id = SHK_SPEC_FIRST + 1) const bool REGULAR = false;
+layout(constant_id = SHK_SPEC_FIRST + 2) const bool FLOAT_BOXES = false;
+layout(constant_id = SHK_SPEC_FIRST + 3) const bool FLOAT_SCORES = false;
+
+layout(push_constant) uniform shk_push { shk_detection_push p; };
+
+// Three in turn, so that one barrier per round is enough.
+shared uint best[3];
+
+struct Box {
+    vec4 corners; // ymin, xmin, ymax, xmax
+    float area;
+};
+
+// q + 128 of a float that DEQUANTIZE made: within 1e-4 of an integer after the multiplication.
+uint rank_of(float value, float inverse, int zero)
+{
+    return uint(clamp(int(floor(value * inverse + 0.5)) + zero, 0, 255));
+}
+
+uint box_rank(uint box, uint i)
+{
+    uint row = p.boxes + box * p.boxes_stride;
+    if (FLOAT_BOXES)
+        return rank_of(uintBitsToFloat(arena[row + i]), p.box_inverse, p.box_zero);
+    return uint(shk_byte(arena[row], i) + 128);
+}
+
+uint score_rank(uint box, uint class_id)
+{
+    uint row = p.scores + box * p.scores_stride;
+    uint c = class_id + p.label_offset;
+    if (FLOAT_SCORES)
+        return rank_of(uintBitsToFloat(arena[row + c]), p.score_inverse, p.score_zero);
+    return uint(shk_byte(arena[row + c / 4u], c & 3u) + 128);
+}
+
+// Higher scores first, then lower indices; never all ones. 0: nothing. Indices stay below 2^23.
+uint make_key(uint rank, uint index)
+{
+    return rank << 24 | (0xfffffeu - index);
+}
+
+uint key_index(uint key)
+{
+    return 0xfffffeu - (key & 0xffffffu);
+}
+
+float table_value(uint box, uint i)
+{
+    uint table = params[p.refs + box * 4u + i];
+    return uintBitsToFloat(params[p.tables + table * 256u + box_rank(box, i)]);
+}
+
+uint best_rank(uint box)
+{
+    uint rank = 0u;
+    for (uint c = 0u; c < p.classes; c++)
+        rank = max(rank, score_rank(box, c));
+    return rank;
+}
+
+void decode(uint box)
+{
+    float y = table_value(box, 0u);
+    float x = table_value(box, 1u);
+    float half_h = table_value(box, 2u);
+    float half_w = table_value(box, 3u);
+    precise vec4 c = vec4(y - half_h, x - half_w, y + half_h, x + half_w);
+    precise float area = (c.z - c.x) * (c.w - c.y);
+    uint at = p.scratch_boxes + box * 5u;
+    for (uint i = 0u; i < 4u; i++)
+        arena[at + i] = floatBitsToUint(c[i]);
+    arena[at + 4u] = floatBitsToUint(area);
+    if (!REGULAR) {
+        uint rank = best_rank(box);
+        arena[p.scratch_keys + box] = rank >= p.min_rank ? make_key(rank, box) : 0u;
+    }
+}
+
+Box load_box(uint box)
+{
+    uint at = p.scratch_boxes + box * 5u;
+    vec4 corners = uintBitsToFloat(uvec4(arena[at], arena[at + 1u], arena[at + 2u], arena[at + 3u]));
+    return Box(corners, uintBitsToFloat(arena[at + 4u]));
+}
+
+// Would a / b, rounded to a float, be above the threshold? a and b are positive normal numbers.
+bool quotient_above(float a, float b)
+{
+    uint ua = floatBitsToUint(a);
+    uint ub = floatBitsToUint(b);
+    uint ma = (ua & 0x7fffffu) | 0x800000u;
+    uint mb = (ub & 0x7fffffu) | 0x800000u;
+    // a * 2^150 = ma << (ua >> 23): compare ma << d with iou_mantissa * mb, which lies in [2^47, 2^49)
+    int d = int(ua >> 23) - int(ub >> 23) - p.iou_exponent;
+    if (d < 24 || d > 25)
+        return d > 25;
+    uint high;
+    uint low;
+    umulExtended(p.iou_mantissa, mb, high, low);
+    uint a_high = ma >> uint(32 - d);
+    uint a_low = ma << uint(d);
+    return a_high > high || (a_high == high && a_low > low);
+}
+
+bool overlaps(Box a, Box b)
+{
+    if (a.area <= 0.0 || b.area <= 0.0)
+        return false;
+    vec2 low = max(a.corners.xy, b.corners.xy);
+    vec2 high = min(a.corners.zw, b.corners.zw);
+    precise vec2 size = max(high - low, vec2(0.0));
+    precise float intersection = size.x * size.y;
+    precise float sum = a.area + b.area;
+    precise float united = sum - intersection;
+    return intersection > 0.0 && quotient_above(intersection, united);
+}
+
+// One round: takes out what the last selected box suppresses, returns the best of the rest.
+uint scan(uint keys, bool first, uint last)
+{
+    Box selected = load_box(last);
+    uint found = 0u;
+    for (uint i = gl_LocalInvocationID.x; i < p.count; i += gl_WorkGroupSize.x) {
+        uint key = arena[keys + i];
+        if (key == 0u)
+            continue;
+        if (!first && (i == last || overlaps(selected, load_box(i))))
+            arena[keys + i] = 0u;
+        else
+            found = max(found, key);
+    }
+    return found;
+}
+
+// The largest value that any invocation of the workgroup brings.
+uint workgroup_max(uint value, uint round)
+{
+    if (value != 0u)
+        atomicMax(best[round % 3u], value);
+    if (gl_LocalInvocationID.x == 0u)
+        best[(round + 1u) % 3u] = 0u;
+    barrier();
+    return best[round % 3u];
+}
+
+void workgroup_max_begin()
+{
+    if (gl_LocalInvocationID.x == 0u)
+        best[0] = 0u;
+    barrier();
+}
+
+void select(uint group)
+{
+    uint keys = p.scratch_keys + group * p.count;
+    uint list = p.scratch_lists + group * p.max_detections;
+    if (REGULAR)
+        for (uint i = gl_LocalInvocationID.x; i < p.count; i += gl_WorkGroupSize.x) {
+            uint rank = score_rank(i, group);
+            arena[keys + i] = rank >= p.min_rank ? make_key(rank, i) : 0u;
+        }
+    workgroup_max_begin();
+    uint key = 0u;
+    bool done = false;
+    for (uint n = 0u; n < p.max_selected; n++) {
+        if (!done) {
+            key = workgroup_max(scan(keys, n == 0u, n == 0u ? 0u : key_index(key)), n);
+            done = key == 0u;
+        }
+        if (gl_LocalInvocationID.x == 0u)
+            arena[list + n] = key;
+    }
+    if (gl_LocalInvocationID.x == 0u && p.max_selected < p.max_detections)
+        arena[list + p.max_selected] = 0u;
+}
+
+void write_row(uint row, uint box, uint class_id, uint rank)
+{
+    for (uint i = 0u; i < 4u; i++)
+        arena[p.out_boxes + row * p.out_boxes_stride + i] = arena[p.scratch_boxes + box * 5u + i];
+    arena[p.out_classes + row] = floatBitsToUint(float(class_id));
+    arena[p.out_scores + row] = params[p.score_table + rank];
+}
+
+void clear_row(uint row)
+{
+    for (uint i = 0u; i < 4u; i++)
+        arena[p.out_boxes + row * p.out_boxes_stride + i] = 0u;
+    arena[p.out_classes + row] = 0u;
+    arena[p.out_scores + row] = 0u;
+}
+
+void write_count(uint count)
+{
+    arena[p.out_count] = floatBitsToUint(float(count));
+}
+
+// The best class after (rank, class_id) in the order of falling scores, as a key.
+uint next_class(uint box, uint previous)
+{
+    uint found = 0u;
+    for (uint c = 0u; c < p.classes; c++) {
+        uint key = make_key(score_rank(box, c), c);
+        if (key < previous)
+            found = max(found, key);
+    }
+    return found;
+}
+
+void output_fast()
+{
+    for (uint n = gl_LocalInvocationID.x; n < p.max_detections; n += gl_WorkGroupSize.x) {
+        uint key = arena[p.scratch_lists + n];
+        if (key == 0u)
+            continue;
+        uint box = key_index(key);
+        uint chosen = 0xffffffffu;
+        for (uint k = 0u; k < min(p.max_classes, p.classes); k++) {
+            chosen = next_class(box, chosen);
+            write_row(n * p.max_classes + k, box, key_index(chosen), chosen >> 24);
+        }
+        if (n + 1u == p.max_detections || arena[p.scratch_lists + n + 1u] == 0u)
+            write_count(n + 1u);
+    }
+}
+
+// The key of a list's next element, by its score and then by the class.
+uint head_key(uint class_id)
+{
+    uint taken = arena[p.scratch_cursors + class_id];
+    if (taken >= p.max_selected)
+        return 0u;
+    uint key = arena[p.scratch_lists + class_id * p.max_detections + taken];
+    return key == 0u ? 0u : make_key(key >> 24, class_id);
+}
+
+// Merges the classes' lists. A class belongs to one invocation, which moves its cursor and writes its rows.
+void output_regular()
+{
+    for (uint c = gl_LocalInvocationID.x; c < p.classes; c += gl_WorkGroupSize.x)
+        arena[p.scratch_cursors + c] = 0u;
+    workgroup_max_begin();
+    uint count = 0u;
+    for (uint n = 0u; n < p.max_detections; n++) {
+        uint found = 0u;
+        for (uint c = gl_LocalInvocationID.x; c < p.classes; c += gl_WorkGroupSize.x)
+            found = max(found, head_key(c));
+        uint winner = workgroup_max(found, n);
+        if (winner == 0u)
+            break;
+        count++;
+        uint c = key_index(winner);
+        if (c % gl_WorkGroupSize.x == gl_LocalInvocationID.x) {
+            uint taken = arena[p.scratch_cursors + c]++;
+            uint key = arena[p.scratch_lists + c * p.max_detections + taken];
+            write_row(n, key_index(key), c, key >> 24);
+        }
+    }
+    if (gl_LocalInvocationID.x == 0u)
+        write_count(count);
+}
+
+void main()
+{
+    if (PASS == PASS_DECODE) {
+        uint i = shk_linear_index();
+        if (i < p.count)
+            decode(i);
+        if (i < p.rows)
+            clear_row(i);
+        if (i == 0u)
+            write_count(0u);
+    } else if (PASS == PASS_SELECT) {
+        uint group = shk_linear_index() / gl_WorkGroupSize.x;
+        if (group < (REGULAR ? p.classes : 1u))
+            select(group);
+    } else if (REGULAR) {
+        output_regular();
+    } else {
+        output_fast();
+    }
+}
