@@ -41,46 +41,6 @@ struct shk_pool {
 static const char *const kind_names[SHK_MEMORY_KIND_COUNT] = {
     [SHK_MEMORY_DEVICE] = "device", [SHK_MEMORY_UPLOAD] = "upload", [SHK_MEMORY_READBACK] = "readback"};
 
-/* -1: not usable. Preferences weigh less from left to right. */
-static int type_score(enum shk_memory_kind kind, VkMemoryPropertyFlags flags)
-{
-    const VkMemoryPropertyFlags usable =
-        VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-        VK_MEMORY_PROPERTY_HOST_COHERENT_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
-    bool local = flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
-    bool visible = flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
-    bool coherent = flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-    bool cached = flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
-
-    /* protected, lazily allocated and vendors' types need features that are not enabled */
-    if (flags & ~usable)
-        return -1;
-    switch (kind) {
-    case SHK_MEMORY_DEVICE:
-        return local * 4 + !visible * 2 + !cached;
-    case SHK_MEMORY_UPLOAD: /* the device-local window of a discrete GPU is small: leave it alone */
-        return visible ? coherent * 4 + !local * 2 + !cached : -1;
-    case SHK_MEMORY_READBACK:
-        return visible ? cached * 4 + coherent * 2 + !local : -1;
-    default:
-        return -1;
-    }
-}
-
-static bool choose_type(const struct shk_device *device, enum shk_memory_kind kind, uint32_t allowed,
-                        uint32_t *type)
-{
-    int best = -1;
-    for (uint32_t i = 0; i < device->memory.memoryTypeCount; i++) {
-        int score = allowed >> i & 1 ? type_score(kind, device->memory.memoryTypes[i].propertyFlags) : -1;
-        if (score > best) {
-            best = score;
-            *type = i;
-        }
-    }
-    return best >= 0;
-}
-
 /* What the heap has left for us, as far as the driver tells. */
 static uint64_t heap_room(const struct shk_pool *pool, uint32_t heap)
 {
@@ -146,7 +106,7 @@ static enum shk_status choose_types(struct shk_pool *pool, struct shk_error *err
     vkDestroyBuffer(pool->device->device, probe, NULL);
     pool->granularity = SHK_MAX(pool->granularity, requirements.alignment);
     for (int kind = 0; kind < SHK_MEMORY_KIND_COUNT; kind++)
-        if (!choose_type(pool->device, kind, requirements.memoryTypeBits, &pool->types[kind]))
+        if (!shk_memory_type(&pool->device->memory, requirements.memoryTypeBits, kind, &pool->types[kind]))
             return shk_fail(error, SHK_ERROR_DRIVER,
                             "%s offers no memory type for %s buffers (types allowed: 0x%x): a driver bug",
                             pool->device->info.name, kind_names[kind], requirements.memoryTypeBits);
@@ -440,47 +400,4 @@ void shk_pool_stats(struct shk_pool *pool, struct shk_memory_stats *stats)
     *stats = pool->stats;
     stats->largest_free = largest_free(pool);
     pthread_mutex_unlock(&pool->mutex);
-}
-
-static enum shk_status mapped_range(struct shk_device *device, const struct shk_buffer *buffer,
-                                    uint64_t offset, uint64_t size, VkMappedMemoryRange *range,
-                                    struct shk_error *error)
-{
-    if (!buffer->map || !shk_range_fits(offset, size, buffer->size))
-        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT,
-                        "flush or invalidate of [%" PRIu64 ", +%" PRIu64 ") of a %sbuffer of %" PRIu64
-                        " bytes",
-                        offset, size, buffer->map ? "" : "not host-visible ", buffer->size);
-    uint64_t atom = device->limits.nonCoherentAtomSize;
-    uint64_t start = (buffer->offset + offset) & ~(atom - 1);
-    uint64_t end = shk_align_up(buffer->offset + offset + size, atom);
-    *range = (VkMappedMemoryRange){
-        .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
-        .memory = buffer->memory,
-        .offset = start,
-        .size = SHK_MIN(end, buffer->block->reserved) - start,
-    };
-    return SHK_OK;
-}
-
-enum shk_status shk_buffer_flush(struct shk_device *device, const struct shk_buffer *buffer,
-                                 VkDeviceSize offset, VkDeviceSize size, struct shk_error *error)
-{
-    VkMappedMemoryRange range;
-    enum shk_status status = mapped_range(device, buffer, offset, size, &range, error);
-    if (status || buffer->coherent || size == 0)
-        return status;
-    return shk_check_vk(vkFlushMappedMemoryRanges(device->device, 1, &range), "vkFlushMappedMemoryRanges",
-                        error);
-}
-
-enum shk_status shk_buffer_invalidate(struct shk_device *device, const struct shk_buffer *buffer,
-                                      VkDeviceSize offset, VkDeviceSize size, struct shk_error *error)
-{
-    VkMappedMemoryRange range;
-    enum shk_status status = mapped_range(device, buffer, offset, size, &range, error);
-    if (status || buffer->coherent || size == 0)
-        return status;
-    return shk_check_vk(vkInvalidateMappedMemoryRanges(device->device, 1, &range),
-                        "vkInvalidateMappedMemoryRanges", error);
 }

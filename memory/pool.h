@@ -14,6 +14,11 @@ enum shk_memory_kind {
     SHK_MEMORY_KIND_COUNT,
 };
 
+/* The best of the memory types in the mask `allowed` (VkMemoryRequirements.memoryTypeBits); false if none
+ * will do. Types that need features of their own (protected, lazily allocated, vendors') are never chosen. */
+bool shk_memory_type(const VkPhysicalDeviceMemoryProperties *memory, uint32_t allowed,
+                     enum shk_memory_kind kind, uint32_t *type);
+
 struct shk_pool_block;
 
 /* A range of a block. Usable as storage, uniform and transfer buffer. Plain value: copy freely, free once. */
