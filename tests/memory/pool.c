@@ -38,11 +38,13 @@ static void check_content(const struct held *h)
 
 static void check_apart(const struct held *held, uint32_t count, const struct shk_buffer *b)
 {
+    bool overlap = false;
     for (uint32_t i = 0; i < count; i++) {
         const struct shk_buffer *a = &held[i].buffer;
-        ck_assert(a->memory != b->memory || a->offset + a->size <= b->offset ||
-                  b->offset + b->size <= a->offset);
+        overlap |=
+            a->memory == b->memory && a->offset < b->offset + b->size && b->offset < a->offset + a->size;
     }
+    ck_assert(!overlap);
 }
 
 static void check_alignment(const struct shk_device *device, const struct shk_buffer *b, uint64_t alignment)
