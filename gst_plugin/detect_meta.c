@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "detect_meta.h"
+
+#include "shrike_meta.h"
+
+static gpointer register_latency_meta(gpointer unused)
+{
+    static const gchar *no_tags[] = {NULL};
+    /* a static and a shared build of the plugin may meet in one process */
+    if (!gst_meta_get_info(SHRIKE_LATENCY_META))
+        gst_meta_register_custom(SHRIKE_LATENCY_META, no_tags, NULL, NULL, NULL);
+    return NULL;
+}
+
+void detect_meta_register(void)
+{
+    static GOnce once = G_ONCE_INIT;
+    g_once(&once, register_latency_meta, NULL);
+}
+
+static GQuark class_name(const struct detect_meta_context *context, guint class_id)
+{
+    if (class_id < context->label_count)
+        return context->labels[class_id];
+    char name[32];
+    g_snprintf(name, sizeof(name), "class %u", class_id);
+    return g_quark_from_string(name);
+}
+
+static GstStructure *describe_detection(const struct shk_detection *detection)
+{
+    return gst_structure_new(SHRIKE_DETECTION_PARAMS,
+                             SHRIKE_FIELD_LABEL_ID, G_TYPE_INT, (gint)detection->class_id,
+                             SHRIKE_FIELD_CONFIDENCE, G_TYPE_DOUBLE, (gdouble)detection->confidence,
+                             SHRIKE_FIELD_X_MIN, G_TYPE_DOUBLE, (gdouble)detection->x_min,
+                             SHRIKE_FIELD_Y_MIN, G_TYPE_DOUBLE, (gdouble)detection->y_min,
+                             SHRIKE_FIELD_X_MAX, G_TYPE_DOUBLE, (gdouble)detection->x_max,
+                             SHRIKE_FIELD_Y_MAX, G_TYPE_DOUBLE, (gdouble)detection->y_max, NULL);
+}
+
+static void add_region(GstBuffer *buffer, GQuark name, const struct frame_area *area,
+                       const struct shk_detection *detection)
+{
+    guint left = (guint)(detection->x_min * area->width + 0.5f);
+    guint top = (guint)(detection->y_min * area->height + 0.5f);
+    guint right = (guint)(detection->x_max * area->width + 0.5f);
+    guint bottom = (guint)(detection->y_max * area->height + 0.5f);
+    GstVideoRegionOfInterestMeta *meta =
+        gst_buffer_add_video_region_of_interest_meta_id(buffer, name, left, top, right - left, bottom - top);
+    gst_video_region_of_interest_meta_add_param(meta, describe_detection(detection));
+}
+
+static void append_detection(GValue *list, GQuark name, const struct shk_detection *detection)
+{
+    GstStructure *structure = describe_detection(detection);
+    gst_structure_set(structure, SHRIKE_FIELD_LABEL, G_TYPE_STRING, g_quark_to_string(name), NULL);
+    GValue value = G_VALUE_INIT;
+    g_value_init(&value, GST_TYPE_STRUCTURE);
+    g_value_take_boxed(&value, structure);
+    gst_value_array_append_and_take_value(list, &value);
+}
+
+/* The core counts CLOCK_MONOTONIC, which a monotonic GstSystemClock is too, apart from its calibration.
+ * Its subclasses (audio, network) have a time of their own. */
+static guint64 to_pipeline_clock(GstClock *clock, guint64 ns)
+{
+    GstClockType type = GST_CLOCK_TYPE_OTHER;
+    if (!clock || G_OBJECT_TYPE(clock) != GST_TYPE_SYSTEM_CLOCK)
+        return ns;
+    g_object_get(clock, "clock-type", &type, NULL);
+    if (type != GST_CLOCK_TYPE_MONOTONIC)
+        return ns;
+    GstClockTime internal, external, rate_num, rate_denom;
+    gst_clock_get_calibration(clock, &internal, &external, &rate_num, &rate_denom);
+    return gst_clock_adjust_with_calibration(clock, ns, internal, external, rate_num, rate_denom);
+}
+
+static void set_stages(GstStructure *fields, GstClock *clock, const struct shk_stage_time *stages)
+{
+    for (guint i = 0; i < SHK_STAGE_COUNT; i++) {
+        char start[32], duration[32];
+        g_snprintf(start, sizeof(start), "%s-start", shk_stage_string(i));
+        g_snprintf(duration, sizeof(duration), "%s-duration", shk_stage_string(i));
+        gst_structure_set(fields, start, G_TYPE_UINT64, to_pipeline_clock(clock, stages[i].start),
+                          duration, G_TYPE_UINT64, stages[i].duration, NULL);
+    }
+}
+
+void detect_meta_attach(GstBuffer *buffer, const struct detect_meta_context *context,
+                        const struct detect_meta_frame *frame)
+{
+    GValue list = G_VALUE_INIT;
+    g_value_init(&list, GST_TYPE_ARRAY);
+    for (guint i = 0; i < frame->detection_count; i++) {
+        struct shk_detection detection = frame->detections[i];
+        if (!frame_area_transform(&frame->area, &detection))
+            continue;
+        GQuark name = class_name(context, detection.class_id);
+        add_region(buffer, name, &frame->area, &detection);
+        append_detection(&list, name, &detection);
+    }
+    /* of several detectors in a row the last one is read */
+    GstCustomMeta *meta = gst_buffer_get_custom_meta(buffer, SHRIKE_LATENCY_META);
+    if (!meta)
+        meta = gst_buffer_add_custom_meta(buffer, SHRIKE_LATENCY_META);
+    GstStructure *fields = gst_custom_meta_get_structure(meta);
+    set_stages(fields, context->clock, frame->stages);
+    gst_structure_set(fields, SHRIKE_FIELD_DROPPED, G_TYPE_UINT, frame->dropped,
+                      SHRIKE_FIELD_IN_FLIGHT, G_TYPE_UINT, frame->in_flight,
+                      SHRIKE_FIELD_BATCH_SIZE, G_TYPE_UINT, frame->batch_size,
+                      SHRIKE_FIELD_DEVICE, G_TYPE_STRING, context->device, NULL);
+    gst_structure_take_value(fields, SHRIKE_FIELD_DETECTIONS, &list);
+}

@@ -1,0 +1,87 @@
+/* The in-order queue between shrikedetect's pads: frames that the device works on, and the serialized events and
+ * queries between them, in their places.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The sink pad's streaming thread reserves a frame slot, submits, and pushes; the source pad's task pops, waits
+ * for the device, and gives the slot back. Both ends block here and nowhere else, and both wake when the queue
+ * is set flushing. A reserved slot stays counted until detect_queue_frame_done(), also when its item was dropped
+ * by a flush: the device still has the frame. The lock is never held while anything outside is called. */
+#ifndef SHRIKE_GST_DETECT_QUEUE_H
+#define SHRIKE_GST_DETECT_QUEUE_H
+
+#include <gst/gst.h>
+
+#include "frame_map.h"
+
+G_BEGIN_DECLS
+
+/* Frames are bounded by the slots; this bounds the events between them. */
+#define DETECT_QUEUE_CAPACITY 128
+
+enum detect_item_kind { DETECT_ITEM_FRAME, DETECT_ITEM_EVENT, DETECT_ITEM_QUERY };
+
+struct detect_item {
+    enum detect_item_kind kind;
+    GstMiniObject *object; /* owned GstBuffer or GstEvent; borrowed GstQuery */
+    /* frames only */
+    GstClockTime arrival; /* CLOCK_MONOTONIC */
+    guint in_flight;      /* frames on the device when this one was submitted, itself included */
+    struct frame_area area;
+};
+
+enum detect_query_state { DETECT_QUERY_NONE, DETECT_QUERY_QUEUED, DETECT_QUERY_RUNNING };
+
+struct detect_queue {
+    GMutex lock;
+    GCond changed;
+    struct detect_item items[DETECT_QUEUE_CAPACITY];
+    guint head, length;
+    guint reserved; /* slots */
+    gboolean flushing;
+    GstFlowReturn flow;    /* what downstream last answered */
+    gboolean skip_segment; /* downstream said EOS: frames are dropped until the next segment or stream */
+    enum detect_query_state query;
+    gboolean query_result;
+};
+
+void detect_queue_init(struct detect_queue *queue);
+void detect_queue_clear(struct detect_queue *queue);
+
+/* TRUE wakes everybody who blocks. FALSE also forgets what downstream last answered. */
+void detect_queue_set_flushing(struct detect_queue *queue, gboolean flushing);
+gboolean detect_queue_is_flushing(struct detect_queue *queue);
+
+/* Drops what is queued. Sticky events are kept on `pad`, as a flush must not lose them; NULL: they go too. */
+void detect_queue_drop(struct detect_queue *queue, GstPad *pad);
+
+/* Takes one of `slots` frame slots, waits until one is free. On GST_FLOW_OK *in_flight is the number of slots
+ * taken; else flushing, or what downstream answered to an earlier frame. */
+GstFlowReturn detect_queue_reserve(struct detect_queue *queue, guint slots, guint *in_flight);
+void detect_queue_frame_done(struct detect_queue *queue);
+guint detect_queue_reserved(struct detect_queue *queue);
+
+/* Waits until no more than `frames` slots are taken. FALSE: flushing. */
+gboolean detect_queue_wait_reserved(struct detect_queue *queue, guint frames);
+
+/* Appends, waits for room. Takes the item's object, also when it returns FALSE (flushing). */
+gboolean detect_queue_push(struct detect_queue *queue, const struct detect_item *item);
+
+/* Sends a serialized query through the queue and waits for detect_queue_answer(). */
+gboolean detect_queue_query(struct detect_queue *queue, GstQuery *query);
+void detect_queue_answer(struct detect_queue *queue, gboolean result);
+
+/* Takes the oldest item, waits for one. FALSE: flushing. */
+gboolean detect_queue_pop(struct detect_queue *queue, struct detect_item *item);
+
+/* TRUE if a frame popped now is to be pushed downstream. */
+gboolean detect_queue_wants_frames(struct detect_queue *queue);
+
+/* Notes what downstream answered to a frame. GST_FLOW_EOS ends with the next segment or stream. */
+void detect_queue_set_flow(struct detect_queue *queue, GstFlowReturn flow);
+GstFlowReturn detect_queue_get_flow(struct detect_queue *queue);
+
+/* Downstream was linked anew: forget GST_FLOW_NOT_LINKED. */
+void detect_queue_relinked(struct detect_queue *queue);
+
+G_END_DECLS
+#endif
