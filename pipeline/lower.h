@@ -51,7 +51,7 @@ uint32_t shk_lower_params(struct shk_lowering *lowering, const void *data, size_
 /* Bytes that a uniform binding may see: maxUniformBufferRange, at most SHK_UNIFORM_MAX. */
 uint32_t shk_lower_uniform_range(const struct shk_lowering *lowering);
 
-/* A variant wanted by name (tests, tuner), or NULL: the op's own choice. The environment variable SHRIKE_VARIANT,
+/* A variant wanted by name (tests, tuner), or NULL: the op's own choice. The environment variable SHRIKE_FORCE_VARIANT,
  * read once per shk_session_create(), names one for every op; an op that has no such variant ignores it. */
 const char *shk_lower_forced_variant(const struct shk_lowering *lowering);
 

@@ -172,4 +172,68 @@ struct shk_pad_push {
     SHK_UINT bytes; /* per element: 1 or 4 */
 };
 
+/* ---- conv2d ---- */
+
+/* Weights are packed for slices of output channels (CONV_CHANNELS of them, a specialization constant). A slice, in
+ * uvec4: header; CONV_CHANNELS / 4 each of bias, multiplier, shift; then for every part, tap and input word
+ * CONV_CHANNELS words. Header: first input word, number of input words per tap, and which bytes of the first and of the
+ * last of them belong to the channels (for the window's sum). */
+#define SHK_CONV_HEADER 1
+
+struct shk_conv_push {
+    SHK_UINT input_offset, input_stride; /* words; stride is per pixel */
+    SHK_UINT output_offset, output_stride, output_words; /* words per pixel */
+    SHK_UINT rows; /* output pixels, batch included */
+    SHK_INT input_height, input_width, output_height, output_width;
+    SHK_INT kernel_height, kernel_width, stride_height, stride_width, dilation_height, dilation_width;
+    SHK_INT pad_top, pad_left;
+    SHK_UINT padding; /* a word of input zero points */
+    SHK_INT weight_zero_point;
+    SHK_INT output_zero_point, output_min, output_max; /* limits: before the zero point is added */
+    SHK_UINT parts;  /* weights of more than 8 bits are sums of this many */
+    SHK_UINT params; /* of slice 0, in words (storage variant) */
+    SHK_UINT slice_stride; /* uvec4 */
+    SHK_UINT first_slice;  /* the number of the dispatch's first slice */
+};
+
+/* ---- depthwise ---- */
+
+/* Packed for words of four output channels. A word, in uvec4: bias, multiplier, shift; then for every row of the
+ * kernel its taps, one word each, padded to whole uvec4. */
+#define SHK_DEPTHWISE_HEADER 3
+
+struct shk_depthwise_push {
+    SHK_UINT input_offset, input_stride;
+    SHK_UINT output_offset, output_stride;
+    SHK_UINT items; /* invocations */
+    SHK_UINT words, first_word; /* of the output rows, that this dispatch computes */
+    SHK_UINT groups_per_row; /* groups of pixels in an output row */
+    SHK_INT input_height, input_width, output_height, output_width;
+    SHK_INT kernel_height, kernel_width, stride_height, stride_width, dilation_height, dilation_width;
+    SHK_INT pad_top, pad_left;
+    SHK_UINT padding;
+    SHK_INT weight_zero_point;
+    SHK_INT output_zero_point, output_min, output_max;
+    SHK_UINT params; /* words (storage variant) */
+    SHK_UINT word_stride; /* uvec4 */
+    SHK_UINT input_channels, multiplier; /* output channels per input channel */
+};
+
+/* ---- fully_connected ---- */
+
+/* Packed for words of four output channels. First, per word of output channels, SHK_DENSE_QUANT words: bias,
+ * significand (low, high) or multiplier, shift, four each; then for every input word and output word four words. */
+#define SHK_DENSE_QUANT 16
+
+struct shk_dense_push {
+    SHK_UINT input_offset, input_stride, input_words; /* words per row */
+    SHK_UINT input_rows; /* rows that make up one vector */
+    SHK_UINT last_mask;  /* which bytes of a row's last word belong to it */
+    SHK_INT weight_zero_point;
+    SHK_UINT output_offset, output_stride, output_words;
+    SHK_UINT items;
+    SHK_UINT quant, weights; /* words */
+    SHK_INT output_zero_point, output_min, output_max;
+};
+
 #endif

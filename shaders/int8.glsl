@@ -7,6 +7,11 @@ int shk_byte(uint word, uint i)
     return bitfieldExtract(int(word), int(i * 8u), 8);
 }
 
+ivec4 shk_unpack4(uint word)
+{
+    return ivec4(shk_byte(word, 0u), shk_byte(word, 1u), shk_byte(word, 2u), shk_byte(word, 3u));
+}
+
 uint shk_pack4(int a, int b, int c, int d)
 {
     return (uint(a) & 0xffu) | (uint(b) & 0xffu) << 8 | (uint(c) & 0xffu) << 16 | uint(d) << 24;

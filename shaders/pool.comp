@@ -9,11 +9,6 @@ layout(constant_id = SHK_SPEC_FIRST) const int KIND = SHK_POOL_MAX;
 
 layout(push_constant, std430) uniform push_block { shk_pool_push p; };
 
-ivec4 unpack4(uint word)
-{
-    return ivec4(shk_byte(word, 0u), shk_byte(word, 1u), shk_byte(word, 2u), shk_byte(word, 3u));
-}
-
 /* Halves away from zero; on magnitudes, so that no signed division is needed. */
 int mean_of(int sum, int taps)
 {
@@ -39,7 +34,7 @@ void main()
     for (int y = y_first; y < y_end; y++) {
         uint at = p.src + ((image * uint(p.in_h) + uint(y)) * uint(p.in_w) + uint(x_first)) * p.src_stride + word;
         for (int x = x_first; x < x_end; x++) {
-            ivec4 tap = unpack4(arena[at]);
+            ivec4 tap = shk_unpack4(arena[at]);
             acc = KIND == SHK_POOL_MAX ? max(acc, tap) : acc + tap;
             at += p.src_stride;
         }

@@ -293,9 +293,9 @@ static void run_variant(const struct op_case *c, struct shk_model *model, struct
     struct shk_device_info info;
     shk_device_get_info(device, &info);
     if (variant)
-        setenv("SHRIKE_VARIANT", variant, 1);
+        setenv("SHRIKE_FORCE_VARIANT", variant, 1);
     run_session(c, model, device, &found);
-    unsetenv("SHRIKE_VARIANT");
+    unsetenv("SHRIKE_FORCE_VARIANT");
     for (int how = 0; how < OP_FILL_COUNT; how++)
         compare(c, info.name, variant, how, expected, &found);
     free_run(&found);

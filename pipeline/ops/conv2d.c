@@ -1,0 +1,353 @@
+/* CONV_2D with any number of groups: groups = input channels / depth of a filter.
+ * Source: tflite/kernels/internal/reference/{conv.h,integer_ops/conv.h}.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * On the device a dispatch covers slices of output channels, so that the weights of a slice fit a uniform buffer.
+ * A slice may span groups: it then reads the input channels of all of them, with weights of 0 between what
+ * does not belong together. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "convolution.h"
+
+SHK_OP_DECLARE(conv2d);
+SHK_SHADER_DECLARE(conv2d_storage);
+SHK_SHADER_DECLARE(conv2d_uniform16);
+SHK_SHADER_DECLARE(conv2d_uniform64);
+
+#define ATTR(field) offsetof(struct shk_conv_attrs, field)
+static const struct shk_attr attrs[] = {
+    {"padding", SHK_ATTR_ENUM, 0, ATTR(padding), SHK_PADDING_SAME, shk_padding_names},
+    {"stride_w", SHK_ATTR_INT32, 1, ATTR(stride_width), 0, NULL},
+    {"stride_h", SHK_ATTR_INT32, 2, ATTR(stride_height), 0, NULL},
+    {"fused_activation_function", SHK_ATTR_ENUM, 3, ATTR(activation), SHK_ACTIVATION_NONE, shk_activation_names},
+    {"dilation_w_factor", SHK_ATTR_INT32, 4, ATTR(dilation_width), 1, NULL},
+    {"dilation_h_factor", SHK_ATTR_INT32, 5, ATTR(dilation_height), 1, NULL},
+};
+
+static int32_t group_depth(const struct shk_graph *graph, const struct shk_op *op)
+{
+    return shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape.dims[3];
+}
+
+static enum shk_status check(const struct shk_graph *graph, const struct shk_op *op, struct shk_error *error)
+{
+    enum shk_status status = shk_conv_check(graph, op, 0, error);
+    if (status)
+        return status;
+    int32_t channels = shk_op_input(graph, op, SHK_CONV_INPUT)->shape.dims[3];
+    int32_t filters = shk_op_output(graph, op, 0)->shape.dims[3];
+    int32_t depth = group_depth(graph, op);
+    if (channels % depth != 0 || filters % (channels / depth) != 0)
+        return shk_op_fail(graph, op, SHK_ERROR_BAD_MODEL, error,
+                           "%d input channels and filters of depth %d do not make whole groups of %d filters",
+                           channels, depth, filters);
+    return SHK_OK;
+}
+
+/* ---- reference ---- */
+
+static uint32_t window_sum(const struct shk_conv *c, const int8_t *image, const int8_t *filter, int32_t depth,
+                           int32_t top, int32_t left)
+{
+    uint32_t sum = 0;
+    for (int32_t ky = 0; ky < c->kernel_height; ky++) {
+        int32_t y = top + ky * c->dilation_height;
+        if (y < 0 || y >= c->input_height)
+            continue;
+        for (int32_t kx = 0; kx < c->kernel_width; kx++) {
+            int32_t x = left + kx * c->dilation_width;
+            if (x < 0 || x >= c->input_width)
+                continue;
+            const int8_t *in = image + ((size_t)y * c->input_width + x) * c->input_channels;
+            const int8_t *w = filter + ((size_t)ky * c->kernel_width + kx) * depth;
+            for (int32_t k = 0; k < depth; k++)
+                sum += (uint32_t)((in[k] - c->input_zero_point) * (w[k] - c->weight_zero_point));
+        }
+    }
+    return sum;
+}
+
+static void reference_pixel(const struct shk_reference *run, const struct shk_conv *c, int32_t b, int32_t oy,
+                            int32_t ox)
+{
+    int32_t depth = group_depth(run->graph, run->op);
+    int32_t filters_per_group = c->output_channels / (c->input_channels / depth);
+    size_t filter_size = (size_t)c->kernel_height * c->kernel_width * depth;
+    const int8_t *image =
+        (const int8_t *)run->inputs[0] + (size_t)b * c->input_height * c->input_width * c->input_channels;
+    int8_t *out = (int8_t *)run->outputs[0] +
+                  (((size_t)b * c->output_height + oy) * c->output_width + ox) * c->output_channels;
+    for (int32_t o = 0; o < c->output_channels; o++) {
+        uint32_t sum = window_sum(c, image + (size_t)(o / filters_per_group) * depth,
+                                  c->weights + (size_t)o * filter_size, depth,
+                                  oy * c->stride_height - c->pad_top, ox * c->stride_width - c->pad_left);
+        if (c->bias)
+            sum += (uint32_t)c->bias[o];
+        out[o] = shk_conv_output(c, shk_conv_multiplier(run->graph, run->op, (uint32_t)o), (int32_t)sum);
+    }
+}
+
+static enum shk_status reference(const struct shk_reference *run, struct shk_error *error)
+{
+    struct shk_conv c = shk_conv_describe(run->graph, run->op);
+    for (int32_t b = 0; b < c.batch; b++)
+        for (int32_t y = 0; y < c.output_height; y++)
+            for (int32_t x = 0; x < c.output_width; x++)
+                reference_pixel(run, &c, b, y, x);
+    return SHK_OK;
+}
+
+static uint64_t macs(const struct shk_graph *graph, const struct shk_op *op)
+{
+    const int32_t *w = shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape.dims;
+    return (uint64_t)shk_shape_elements(&shk_op_output(graph, op, 0)->shape) * (uint64_t)w[1] * (uint64_t)w[2] *
+           (uint64_t)w[3];
+}
+
+static void describe(const struct shk_graph *graph, const struct shk_op *op, char *text, size_t size)
+{
+    char groups[32];
+    int32_t channels = shk_op_input(graph, op, SHK_CONV_INPUT)->shape.dims[3];
+    snprintf(groups, sizeof(groups), "groups %d", channels / group_depth(graph, op));
+    shk_conv_print(graph, op, groups, text, size);
+}
+
+/* ---- packing ---- */
+
+#define PIXELS 2u
+
+/* How the weights of one op are cut and laid out. */
+struct packing {
+    struct shk_conv conv;
+    uint32_t depth, filters_per_group;
+    uint32_t channels; /* per slice: 4, 8 or 16 */
+    uint32_t slices;
+    uint32_t words;  /* input words per tap, at most */
+    uint32_t parts;  /* 1; 3 if weight - zero point is stored as a sum of three bytes */
+    uint32_t taps;
+    size_t slice_bytes;
+};
+
+/* First input word that a slice reads, and one past the last. */
+static void slice_words(const struct packing *p, uint32_t slice, uint32_t *first, uint32_t *end)
+{
+    uint32_t channel = slice * p->channels;
+    uint32_t last = SHK_MIN(channel + p->channels, (uint32_t)p->conv.output_channels) - 1;
+    *first = channel / p->filters_per_group * p->depth / 4;
+    *end = shk_div_round_up((last / p->filters_per_group + 1) * p->depth, 4);
+}
+
+static struct packing plan_packing(const struct shk_graph *graph, const struct shk_op *op, uint32_t channels,
+                                   bool split)
+{
+    struct packing p = {.conv = shk_conv_describe(graph, op), .channels = channels, .parts = 1};
+    p.depth = (uint32_t)group_depth(graph, op);
+    p.filters_per_group = (uint32_t)p.conv.output_channels / ((uint32_t)p.conv.input_channels / p.depth);
+    p.slices = shk_div_round_up((uint32_t)p.conv.output_channels, channels);
+    p.taps = (uint32_t)(p.conv.kernel_height * p.conv.kernel_width);
+    /* the sum of a window, which a zero point of the weights needs, is that of one group */
+    bool several = p.filters_per_group < (uint32_t)p.conv.output_channels && p.filters_per_group % channels != 0;
+    if (split || (p.conv.weight_zero_point != 0 && several))
+        p.parts = 3;
+    for (uint32_t s = 0; s < p.slices; s++) {
+        uint32_t first, end;
+        slice_words(&p, s, &first, &end);
+        p.words = SHK_MAX(p.words, end - first);
+    }
+    size_t quads = SHK_CONV_HEADER + channels / 4 * (3 + (size_t)p.parts * p.taps * p.words * 4);
+    p.slice_bytes = quads * 16;
+    return p;
+}
+
+/* The slice width that costs least: loading the inputs takes about as long as the products of three channels. */
+static struct packing choose_packing(const struct shk_graph *graph, const struct shk_op *op, size_t limit,
+                                     bool split)
+{
+    struct packing best = {0};
+    uint64_t best_cost = UINT64_MAX;
+    for (uint32_t channels = 16; channels >= 4; channels /= 2) {
+        struct packing p = plan_packing(graph, op, channels, split);
+        uint64_t cost = (uint64_t)p.slices * p.words * p.parts * (channels + 3);
+        if (p.slice_bytes <= limit && cost < best_cost) {
+            best = p;
+            best_cost = cost;
+        }
+    }
+    return best;
+}
+
+/* The bytes of input word `word` that are channels [first, end), as a mask. */
+static uint32_t byte_mask(uint32_t word, uint32_t first, uint32_t end)
+{
+    uint32_t mask = 0;
+    for (uint32_t i = 0; i < 4; i++)
+        if (word * 4 + i >= first && word * 4 + i < end)
+            mask |= UINT32_C(0xff) << (8 * i);
+    return mask;
+}
+
+/* Weight of output channel `o` for input channel `i` at a tap, 0 if they are in different groups. */
+static int32_t weight(const struct packing *p, uint32_t o, uint32_t tap, uint32_t i)
+{
+    uint32_t first = o / p->filters_per_group * p->depth;
+    if (i < first || i >= first + p->depth)
+        return 0;
+    int32_t w = p->conv.weights[((size_t)o * p->taps + tap) * p->depth + (i - first)];
+    return p->parts > 1 ? w - p->conv.weight_zero_point : w;
+}
+
+static int8_t weight_part(int32_t w, uint32_t part)
+{
+    for (uint32_t i = 0; i < part; i++)
+        w -= SHK_CLAMP(w, INT8_MIN, INT8_MAX);
+    return (int8_t)SHK_CLAMP(w, INT8_MIN, INT8_MAX);
+}
+
+static void pack_quantization(const struct shk_graph *graph, const struct shk_op *op, const struct packing *p,
+                              uint32_t o, int32_t *at)
+{
+    uint32_t sum = 0;
+    size_t size = (size_t)p->taps * p->depth;
+    for (size_t i = 0; i < size; i++)
+        sum += (uint32_t)(p->conv.weights[o * size + i] - p->conv.weight_zero_point);
+    struct shk_multiplier m = shk_conv_multiplier(graph, op, o);
+    at[0] = shk_conv_fold_bias(&p->conv, o, (int32_t)sum);
+    at[p->channels] = m.multiplier;
+    at[2 * p->channels] = m.shift;
+}
+
+static void pack_slice(const struct shk_graph *graph, const struct shk_op *op, const struct packing *p,
+                       uint32_t slice, void *out)
+{
+    uint32_t *header = out, first, end;
+    int32_t *quant = (int32_t *)out + 4 * SHK_CONV_HEADER;
+    int8_t *weights = (int8_t *)(quant + 3 * p->channels);
+    uint32_t channel = slice * p->channels, group = channel / p->filters_per_group;
+    uint32_t count = SHK_MIN(p->channels, (uint32_t)p->conv.output_channels - channel);
+    slice_words(p, slice, &first, &end);
+    header[0] = first;
+    header[1] = end - first;
+    header[2] = byte_mask(first, group * p->depth, (group + 1) * p->depth);
+    header[3] = byte_mask(end - 1, group * p->depth, (group + 1) * p->depth);
+    for (uint32_t c = 0; c < count; c++)
+        pack_quantization(graph, op, p, channel + c, quant + c);
+    for (uint32_t part = 0; part < p->parts; part++)
+        for (uint32_t tap = 0; tap < p->taps; tap++)
+            for (uint32_t k = first; k < end; k++, weights += p->channels * 4)
+                for (uint32_t i = 0; i < count * 4; i++)
+                    weights[i] = weight_part(weight(p, channel + i / 4, tap, k * 4 + i % 4), part);
+}
+
+/* ---- lowering ---- */
+
+enum variant { UNIFORM, UNIFORM16, STORAGE, SPLIT, VARIANT_COUNT };
+static const char *const variant_names[VARIANT_COUNT] = {"uniform", "uniform16", "storage", "split"};
+
+static struct shk_conv_push make_push(const struct packing *p, struct shk_view in, struct shk_view out)
+{
+    const struct shk_conv *c = &p->conv;
+    return (struct shk_conv_push){
+        .input_offset = in.offset,
+        .input_stride = in.stride,
+        .output_offset = out.offset,
+        .output_stride = out.stride,
+        .output_words = out.words,
+        .rows = out.rows,
+        .input_height = c->input_height,
+        .input_width = c->input_width,
+        .output_height = c->output_height,
+        .output_width = c->output_width,
+        .kernel_height = c->kernel_height,
+        .kernel_width = c->kernel_width,
+        .stride_height = c->stride_height,
+        .stride_width = c->stride_width,
+        .dilation_height = c->dilation_height,
+        .dilation_width = c->dilation_width,
+        .pad_top = c->pad_top,
+        .pad_left = c->pad_left,
+        .padding = (uint8_t)c->input_zero_point * UINT32_C(0x01010101),
+        .weight_zero_point = p->parts > 1 ? 0 : c->weight_zero_point,
+        .output_zero_point = c->output_zero_point,
+        .output_min = c->range.min - c->output_zero_point,
+        .output_max = c->range.max - c->output_zero_point,
+        .parts = p->parts,
+        .slice_stride = (uint32_t)(p->slice_bytes / 16),
+    };
+}
+
+/* Dispatches of at most `per_dispatch` slices each, whose parameters are appended one by one. */
+static void emit(struct shk_lowering *lowering, const struct packing *p, const struct shk_shader *shader,
+                 struct shk_conv_push push, const uint8_t *packed, uint32_t per_dispatch)
+{
+    const struct shk_conv *c = &p->conv;
+    bool pointwise = p->taps == 1 && c->stride_height == 1 && c->stride_width == 1;
+    bool uniform = shader != &shk_shader_conv2d_storage;
+    struct shk_dispatch dispatch = {
+        .shader = shader,
+        .spec = {p->channels, PIXELS, pointwise, push.weight_zero_point != 0},
+        .spec_count = 4,
+        .push = &push,
+        .push_size = sizeof(push),
+    };
+    shk_dispatch_linear(&dispatch, shk_div_round_up(push.rows, PIXELS), 32);
+    for (uint32_t s = 0; s < p->slices; s += per_dispatch) {
+        uint32_t count = SHK_MIN(per_dispatch, p->slices - s);
+        uint32_t offset = shk_lower_params(lowering, packed + s * p->slice_bytes, count * p->slice_bytes,
+                                           uniform ? SHK_UNIFORM_ALIGNMENT : 16);
+        push.first_slice = s;
+        push.params = offset / 4;
+        dispatch.uniform_offset = uniform ? offset : 0;
+        dispatch.groups[2] = count;
+        shk_lower_dispatch(lowering, &dispatch);
+    }
+}
+
+static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op *op, struct shk_error *error)
+{
+    const struct shk_graph *graph = shk_lower_graph(lowering);
+    enum variant variant =
+        (enum variant)shk_choose_variant(shk_lower_forced_variant(lowering), variant_names, VARIANT_COUNT);
+    uint32_t range = shk_lower_uniform_range(lowering);
+    const struct shk_shader *shader = &shk_shader_conv2d_uniform64;
+    if (variant == UNIFORM16 || range < SHK_UNIFORM_MAX) {
+        shader = &shk_shader_conv2d_uniform16;
+        range = SHK_UNIFORM_MIN;
+    }
+    struct packing p = choose_packing(graph, op, variant == STORAGE ? 0 : range, variant == SPLIT);
+    if (p.slices == 0) { /* too many weights per output channel for a uniform buffer */
+        shader = &shk_shader_conv2d_storage;
+        p = choose_packing(graph, op, SIZE_MAX, variant == SPLIT);
+        range = UINT32_MAX;
+    }
+    size_t total;
+    uint8_t *packed = NULL;
+    if (!shk_mul_size(p.slice_bytes, p.slices, &total) || !(packed = calloc(1, total)))
+        return shk_fail_oom(error, p.slice_bytes, "packed convolution weights");
+    for (uint32_t s = 0; s < p.slices; s++)
+        pack_slice(graph, op, &p, s, packed + s * p.slice_bytes);
+    struct shk_view in = shk_lower_view(lowering, op->inputs[SHK_CONV_INPUT]);
+    struct shk_view out = shk_lower_view(lowering, op->outputs[0]);
+    uint32_t per_dispatch = (uint32_t)SHK_CLAMP(range / p.slice_bytes, 1, 65535);
+    emit(lowering, &p, shader, make_push(&p, in, out), packed, per_dispatch);
+    free(packed);
+    return SHK_OK;
+}
+
+static const struct shk_op_spelling spellings[] = {
+    {&shk_op_conv2d, "CONV_2D", 3, 1, 0, 8, attrs, SHK_ARRAY_LEN(attrs)},
+};
+
+const struct shk_op_def shk_op_conv2d = {
+    .name = "conv2d",
+    .spellings = spellings,
+    .spelling_count = SHK_ARRAY_LEN(spellings),
+    .attrs_size = sizeof(struct shk_conv_attrs),
+    .parameter_inputs = 1u << SHK_CONV_WEIGHTS | 1u << SHK_CONV_BIAS,
+    .check = check,
+    .reference = reference,
+    .lower = lower,
+    .macs = macs,
+    .describe = describe,
+};

@@ -1,0 +1,266 @@
+/* DEPTHWISE_CONV_2D: every input channel has `multiplier` filters of its own; output channel o reads input channel
+ * o / multiplier. Weights are 1 x height x width x output channels.
+ * Source: tflite/kernels/internal/reference/{depthwiseconv_uint8.h,integer_ops/depthwise_conv.h}.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "convolution.h"
+
+SHK_OP_DECLARE(depthwise);
+SHK_SHADER_DECLARE(depthwise_any);
+SHK_SHADER_DECLARE(depthwise_storage);
+SHK_SHADER_DECLARE(depthwise_uniform16);
+SHK_SHADER_DECLARE(depthwise_uniform64);
+
+#define ATTR(field) offsetof(struct shk_conv_attrs, field)
+static const struct shk_attr attrs[] = {
+    {"padding", SHK_ATTR_ENUM, 0, ATTR(padding), SHK_PADDING_SAME, shk_padding_names},
+    {"stride_w", SHK_ATTR_INT32, 1, ATTR(stride_width), 0, NULL},
+    {"stride_h", SHK_ATTR_INT32, 2, ATTR(stride_height), 0, NULL},
+    {"depth_multiplier", SHK_ATTR_INT32, 3, ATTR(depth_multiplier), 0, NULL},
+    {"fused_activation_function", SHK_ATTR_ENUM, 4, ATTR(activation), SHK_ACTIVATION_NONE, shk_activation_names},
+    {"dilation_w_factor", SHK_ATTR_INT32, 5, ATTR(dilation_width), 1, NULL},
+    {"dilation_h_factor", SHK_ATTR_INT32, 6, ATTR(dilation_height), 1, NULL},
+};
+
+static enum shk_status check(const struct shk_graph *graph, const struct shk_op *op, struct shk_error *error)
+{
+    enum shk_status status = shk_conv_check(graph, op, 3, error);
+    if (status)
+        return status;
+    int32_t inputs = shk_op_input(graph, op, SHK_CONV_INPUT)->shape.dims[3];
+    const int32_t *w = shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape.dims;
+    if (w[0] != 1 || w[3] % inputs != 0)
+        return shk_op_fail(graph, op, SHK_ERROR_BAD_MODEL, error,
+                           "weights for %dx%d filters do not divide among %d input channels", w[0], w[3], inputs);
+    return SHK_OK;
+}
+
+/* ---- reference ---- */
+
+static void reference_pixel(const struct shk_conv *c, const struct shk_multiplier *multipliers,
+                            const int8_t *image, int32_t top, int32_t left, int8_t *out)
+{
+    int32_t multiplier = c->output_channels / c->input_channels;
+    for (int32_t o = 0; o < c->output_channels; o++) {
+        uint32_t sum = c->bias ? (uint32_t)c->bias[o] : 0;
+        for (int32_t ky = 0; ky < c->kernel_height; ky++) {
+            int32_t y = top + ky * c->dilation_height;
+            if (y < 0 || y >= c->input_height)
+                continue;
+            for (int32_t kx = 0; kx < c->kernel_width; kx++) {
+                int32_t x = left + kx * c->dilation_width;
+                if (x < 0 || x >= c->input_width)
+                    continue;
+                size_t pixel = (size_t)y * c->input_width + x, tap = (size_t)ky * c->kernel_width + kx;
+                int32_t value = image[pixel * c->input_channels + o / multiplier] - c->input_zero_point;
+                int32_t weight = c->weights[tap * c->output_channels + o] - c->weight_zero_point;
+                sum += (uint32_t)(value * weight);
+            }
+        }
+        out[o] = shk_conv_output(c, multipliers[o], (int32_t)sum);
+    }
+}
+
+static enum shk_status reference(const struct shk_reference *run, struct shk_error *error)
+{
+    struct shk_conv c = shk_conv_describe(run->graph, run->op);
+    struct shk_multiplier *multipliers = malloc((size_t)c.output_channels * sizeof(*multipliers));
+    if (!multipliers)
+        return shk_fail_oom(error, (size_t)c.output_channels * sizeof(*multipliers), "multipliers");
+    for (int32_t o = 0; o < c.output_channels; o++)
+        multipliers[o] = shk_conv_multiplier(run->graph, run->op, (uint32_t)o);
+    const int8_t *image = run->inputs[0];
+    int8_t *out = run->outputs[0];
+    for (int32_t b = 0; b < c.batch; b++) {
+        for (int32_t y = 0; y < c.output_height; y++)
+            for (int32_t x = 0; x < c.output_width; x++, out += c.output_channels)
+                reference_pixel(&c, multipliers, image, y * c.stride_height - c.pad_top,
+                                x * c.stride_width - c.pad_left, out);
+        image += (size_t)c.input_height * c.input_width * c.input_channels;
+    }
+    free(multipliers);
+    return SHK_OK;
+}
+
+static uint64_t macs(const struct shk_graph *graph, const struct shk_op *op)
+{
+    const int32_t *w = shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape.dims;
+    return (uint64_t)shk_shape_elements(&shk_op_output(graph, op, 0)->shape) * (uint64_t)w[1] * (uint64_t)w[2];
+}
+
+static void describe(const struct shk_graph *graph, const struct shk_op *op, char *text, size_t size)
+{
+    char multiplier[32];
+    struct shk_conv c = shk_conv_describe(graph, op);
+    snprintf(multiplier, sizeof(multiplier), "multiplier %d", c.output_channels / c.input_channels);
+    shk_conv_print(graph, op, multiplier, text, size);
+}
+
+/* ---- lowering ---- */
+
+enum variant { UNIFORM, UNIFORM16, STORAGE, ANY, VARIANT_COUNT };
+static const char *const variant_names[VARIANT_COUNT] = {"uniform", "uniform16", "storage", "any"};
+
+/* Bytes of one word of four output channels. */
+static size_t word_bytes(const struct shk_conv *c)
+{
+    return 16 * (SHK_DEPTHWISE_HEADER + (size_t)c->kernel_height * (((size_t)c->kernel_width + 3) / 4));
+}
+
+static void pack_channel(const struct shk_graph *graph, const struct shk_op *op, const struct shk_conv *c,
+                         uint32_t o, uint8_t *word)
+{
+    int32_t *quant = (int32_t *)(void *)word + o % 4;
+    uint8_t *weights = word + 16 * SHK_DEPTHWISE_HEADER + o % 4;
+    int32_t sum = 0;
+    for (int32_t ky = 0; ky < c->kernel_height; ky++) {
+        for (int32_t kx = 0; kx < c->kernel_width; kx++) {
+            int8_t w = c->weights[((size_t)ky * c->kernel_width + kx) * c->output_channels + o];
+            sum += w - c->weight_zero_point;
+            weights[4 * kx] = (uint8_t)w;
+        }
+        weights += 16 * ((c->kernel_width + 3) / 4);
+    }
+    struct shk_multiplier m = shk_conv_multiplier(graph, op, o);
+    quant[0] = shk_conv_fold_bias(c, o, sum);
+    quant[4] = m.multiplier;
+    quant[8] = m.shift;
+}
+
+static struct shk_depthwise_push make_push(const struct shk_conv *c, struct shk_view in, struct shk_view out)
+{
+    return (struct shk_depthwise_push){
+        .input_offset = in.offset,
+        .input_stride = in.stride,
+        .output_offset = out.offset,
+        .output_stride = out.stride,
+        .input_height = c->input_height,
+        .input_width = c->input_width,
+        .output_height = c->output_height,
+        .output_width = c->output_width,
+        .kernel_height = c->kernel_height,
+        .kernel_width = c->kernel_width,
+        .stride_height = c->stride_height,
+        .stride_width = c->stride_width,
+        .dilation_height = c->dilation_height,
+        .dilation_width = c->dilation_width,
+        .pad_top = c->pad_top,
+        .pad_left = c->pad_left,
+        .padding = (uint8_t)c->input_zero_point * UINT32_C(0x01010101),
+        .weight_zero_point = c->weight_zero_point,
+        .output_zero_point = c->output_zero_point,
+        .output_min = c->range.min - c->output_zero_point,
+        .output_max = c->range.max - c->output_zero_point,
+        .word_stride = (uint32_t)(word_bytes(c) / 16),
+        .input_channels = (uint32_t)c->input_channels,
+        .multiplier = (uint32_t)(c->output_channels / c->input_channels),
+    };
+}
+
+/* The shared columns of neighbouring pixels fit in registers up to here. */
+#define MAX_COLUMNS 16
+
+static uint32_t pixels_per_invocation(const struct shk_conv *c)
+{
+    uint32_t pixels = 4;
+    while (pixels > 1 && (pixels - 1) * (uint32_t)c->stride_width + (uint32_t)c->kernel_width > MAX_COLUMNS)
+        pixels /= 2;
+    return pixels;
+}
+
+static bool is_regular(const struct shk_conv *c)
+{
+    return c->input_channels == c->output_channels && c->dilation_width == 1 && c->kernel_width <= MAX_COLUMNS;
+}
+
+static void emit_any(struct shk_lowering *lowering, struct shk_depthwise_push push, struct shk_view out,
+                     const uint8_t *packed, size_t bytes)
+{
+    push.words = out.words;
+    push.items = out.rows * out.words;
+    push.params = shk_lower_params(lowering, packed, bytes, 16) / 4;
+    struct shk_dispatch dispatch = {.shader = &shk_shader_depthwise_any, .push = &push, .push_size = sizeof(push)};
+    shk_dispatch_linear(&dispatch, push.items, 32);
+    shk_lower_dispatch(lowering, &dispatch);
+}
+
+static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c, const struct shk_shader *shader,
+                         struct shk_depthwise_push push, struct shk_view out, const uint8_t *packed,
+                         uint32_t words_per_dispatch)
+{
+    uint32_t pixels = pixels_per_invocation(c);
+    bool uniform = shader != &shk_shader_depthwise_storage;
+    struct shk_dispatch dispatch = {
+        .shader = shader,
+        .spec = {pixels, (uint32_t)c->kernel_width, (uint32_t)c->stride_width},
+        .spec_count = 3,
+        .push = &push,
+        .push_size = sizeof(push),
+    };
+    push.groups_per_row = shk_div_round_up((uint32_t)c->output_width, pixels);
+    for (uint32_t first = 0; first < out.words; first += words_per_dispatch) {
+        push.first_word = first;
+        push.words = SHK_MIN(words_per_dispatch, out.words - first);
+        push.items = (uint32_t)(c->batch * c->output_height) * push.groups_per_row * push.words;
+        uint32_t offset = shk_lower_params(lowering, packed + first * word_bytes(c), push.words * word_bytes(c),
+                                           uniform ? SHK_UNIFORM_ALIGNMENT : 16);
+        push.params = offset / 4;
+        dispatch.uniform_offset = uniform ? offset : 0;
+        shk_dispatch_linear(&dispatch, push.items, 32);
+        shk_lower_dispatch(lowering, &dispatch);
+    }
+}
+
+static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op *op, struct shk_error *error)
+{
+    const struct shk_graph *graph = shk_lower_graph(lowering);
+    struct shk_conv c = shk_conv_describe(graph, op);
+    struct shk_view in = shk_lower_view(lowering, op->inputs[SHK_CONV_INPUT]);
+    struct shk_view out = shk_lower_view(lowering, op->outputs[0]);
+    enum variant variant =
+        (enum variant)shk_choose_variant(shk_lower_forced_variant(lowering), variant_names, VARIANT_COUNT);
+    size_t bytes = word_bytes(&c) * out.words;
+    uint8_t *packed = calloc(1, bytes);
+    if (!packed)
+        return shk_fail_oom(error, bytes, "packed depthwise weights");
+    for (uint32_t o = 0; o < (uint32_t)c.output_channels; o++)
+        pack_channel(graph, op, &c, o, packed + o / 4 * word_bytes(&c));
+
+    struct shk_depthwise_push push = make_push(&c, in, out);
+    uint32_t range = shk_lower_uniform_range(lowering);
+    const struct shk_shader *shader = &shk_shader_depthwise_uniform64;
+    if (variant == UNIFORM16 || range < SHK_UNIFORM_MAX) {
+        shader = &shk_shader_depthwise_uniform16;
+        range = SHK_UNIFORM_MIN;
+    }
+    uint32_t words_per_dispatch = (uint32_t)(range / word_bytes(&c));
+    if (variant == STORAGE || words_per_dispatch == 0) {
+        shader = &shk_shader_depthwise_storage;
+        words_per_dispatch = out.words;
+    }
+    if (variant == ANY || !is_regular(&c))
+        emit_any(lowering, push, out, packed, bytes);
+    else
+        emit_regular(lowering, &c, shader, push, out, packed, words_per_dispatch);
+    free(packed);
+    return SHK_OK;
+}
+
+static const struct shk_op_spelling spellings[] = {
+    {&shk_op_depthwise, "DEPTHWISE_CONV_2D", 4, 2, 0, 7, attrs, SHK_ARRAY_LEN(attrs)},
+};
+
+const struct shk_op_def shk_op_depthwise = {
+    .name = "depthwise",
+    .spellings = spellings,
+    .spelling_count = SHK_ARRAY_LEN(spellings),
+    .attrs_size = sizeof(struct shk_conv_attrs),
+    .parameter_inputs = 1u << SHK_CONV_WEIGHTS | 1u << SHK_CONV_BIAS,
+    .check = check,
+    .reference = reference,
+    .lower = lower,
+    .macs = macs,
+    .describe = describe,
+};

@@ -1,0 +1,136 @@
+/* 2-D convolution with any group count: an invocation computes CHANNELS output channels of PIXELS neighbouring
+ * output pixels. Neighbours in the subgroup take other pixels, so that all of them want the same weights.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "int8.glsl"
+#include "weights.glsl"
+
+layout(constant_id = SHK_SPEC_FIRST) const uint CHANNELS = 16u; /* multiple of 4 */
+layout(constant_id = SHK_SPEC_FIRST + 1) const uint PIXELS = 2u;
+layout(constant_id = SHK_SPEC_FIRST + 2) const uint POINTWISE = 0u; /* 1x1, stride 1 */
+layout(constant_id = SHK_SPEC_FIRST + 3) const uint WINDOW_SUM = 0u; /* weights have a zero point */
+
+layout(push_constant, std430) uniform push_block { shk_conv_push p; };
+
+const uint QUADS = CHANNELS / 4u;
+
+int acc[PIXELS * CHANNELS];
+int window_sum[PIXELS];
+
+/* Where the window of each pixel starts in the input; POINTWISE: x holds the pixel itself. */
+int window_y[PIXELS];
+int window_x[PIXELS];
+int image[PIXELS];
+
+void locate(uint first)
+{
+    for (uint i = 0u; i < PIXELS; i++) {
+        uint row = min(first + i, p.rows - 1u);
+        if (POINTWISE != 0u) {
+            window_x[i] = int(row);
+        } else {
+            uint y = row / uint(p.output_width);
+            uint b = y / uint(p.output_height);
+            window_x[i] = int(row - y * uint(p.output_width)) * p.stride_width - p.pad_left;
+            window_y[i] = int(y - b * uint(p.output_height)) * p.stride_height - p.pad_top;
+            image[i] = int(b) * p.input_height;
+        }
+    }
+}
+
+/* Adds the products of one tap's input words and returns where the next tap's weights are. */
+uint add_tap(uint weights, uvec4 header, ivec2 tap)
+{
+    uint at[PIXELS];
+    bool inside[PIXELS];
+    for (uint i = 0u; i < PIXELS; i++) {
+        int y = POINTWISE != 0u ? 0 : window_y[i] + tap.y;
+        int x = window_x[i] + tap.x;
+        inside[i] = POINTWISE != 0u || (uint(y) < uint(p.input_height) && uint(x) < uint(p.input_width));
+        int pixel = POINTWISE != 0u ? x : inside[i] ? (image[i] + y) * p.input_width + x : 0;
+        at[i] = p.input_offset + uint(pixel) * p.input_stride + header.x;
+    }
+    for (uint k = 0u; k < header.y; k++) {
+        uint words[PIXELS];
+        for (uint i = 0u; i < PIXELS; i++) {
+            words[i] = arena[at[i] + k];
+            words[i] = inside[i] ? words[i] : p.padding;
+            if (WINDOW_SUM != 0u) {
+                words[i] &= k == 0u ? header.z : 0xffffffffu;
+                words[i] &= k == header.y - 1u ? header.w : 0xffffffffu;
+            }
+        }
+        uvec4 w[QUADS];
+        for (uint q = 0u; q < QUADS; q++)
+            w[q] = SHK_WEIGHTS(p.params, weights + q);
+        weights += QUADS;
+        for (uint j = 0u; j < 4u; j++) {
+            int value[PIXELS];
+            for (uint i = 0u; i < PIXELS; i++) {
+                value[i] = shk_byte(words[i], j);
+                if (WINDOW_SUM != 0u)
+                    window_sum[i] += value[i];
+            }
+            for (uint c = 0u; c < CHANNELS; c++) {
+                int weight = shk_byte(w[c / 4u][c % 4u], j);
+                for (uint i = 0u; i < PIXELS; i++)
+                    acc[i * CHANNELS + c] += value[i] * weight;
+            }
+        }
+    }
+    return weights;
+}
+
+void store(uint first, uint slice, uint quant)
+{
+    for (uint q = 0u; q < QUADS; q++) {
+        uint word = (p.first_slice + slice) * QUADS + q;
+        ivec4 multiplier = ivec4(SHK_WEIGHTS(p.params, quant + QUADS + q));
+        ivec4 shift = ivec4(SHK_WEIGHTS(p.params, quant + 2u * QUADS + q));
+        for (uint i = 0u; i < PIXELS; i++) {
+            ivec4 y;
+            for (uint j = 0u; j < 4u; j++) {
+                int sum = acc[i * CHANNELS + q * 4u + j];
+                if (WINDOW_SUM != 0u)
+                    sum -= p.weight_zero_point * window_sum[i];
+                y[j] = shk_mbqm(sum, multiplier[j], shift[j]);
+            }
+            y = clamp(y, p.output_min, p.output_max) + p.output_zero_point;
+            if (word < p.output_words && first + i < p.rows)
+                arena[p.output_offset + (first + i) * p.output_stride + word] = shk_pack4(y.x, y.y, y.z, y.w);
+        }
+    }
+}
+
+void main()
+{
+    uint first = shk_linear_index() * PIXELS;
+    if (first >= p.rows)
+        return;
+    uint slice = gl_WorkGroupID.z;
+    uint base = slice * p.slice_stride;
+    uint quant = base + SHK_CONV_HEADER;
+    uvec4 header = SHK_WEIGHTS(p.params, base);
+    locate(first);
+    for (uint c = 0u; c < CHANNELS; c++) {
+        int bias = int(SHK_WEIGHTS(p.params, quant + c / 4u)[c % 4u]);
+        for (uint i = 0u; i < PIXELS; i++)
+            acc[i * CHANNELS + c] = bias;
+    }
+    for (uint i = 0u; i < PIXELS; i++)
+        window_sum[i] = 0;
+
+    uint weights = quant + 3u * QUADS;
+    if (POINTWISE != 0u) {
+        for (uint part = 0u; part < p.parts; part++)
+            weights = add_tap(weights, header, ivec2(0));
+    } else {
+        for (uint part = 0u; part < p.parts; part++)
+            for (int y = 0; y < p.kernel_height; y++)
+                for (int x = 0; x < p.kernel_width; x++)
+                    weights = add_tap(weights, header, ivec2(x * p.dilation_width, y * p.dilation_height));
+    }
+    store(first, slice, quant);
+}
