@@ -116,7 +116,8 @@ static uint64_t total_macs(const struct totals *totals)
 static void print_totals(const struct totals *totals)
 {
     uint64_t sum = total_macs(totals);
-    struct table *table = table_new("\nkind|>ops|>MMAC|>share");
+    printf("\n");
+    struct table *table = table_new("kind|>ops|>MMAC|>share");
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         if (totals->ops[kind] == 0)
             continue;

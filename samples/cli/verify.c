@@ -43,7 +43,7 @@ struct verify {
     struct shk_session *device, *reference;
     void *a, *b; /* one tensor of each, as large as the largest */
     GArray *differences;
-    uint32_t layers;
+    uint32_t compared; /* runs */
     uint64_t elements;
 };
 
@@ -174,12 +174,12 @@ static int compare_run(struct verify *v, GPtrArray *inputs)
         shk_session_wait(v->reference, UINT64_MAX, &reference, &error))
         return cli_fail_status(&error);
     int code = CLI_OK;
+    v->compared++;
     for (uint32_t i = 0; i < shk_model_op_count(v->cli.model) && !code; i++) {
         struct shk_op_info op;
         shk_model_get_op(v->cli.model, i, &op);
         for (uint32_t k = 0; k < op.output_count && !code; k++)
             code = compare_tensor(v, &device, &reference, i, k);
-        v->layers++;
     }
     shk_session_release(v->device, device.ticket);
     shk_session_release(v->reference, reference.ticket);
@@ -227,7 +227,8 @@ static void print_json(const struct verify *v)
     json_open_object(b, NULL);
     json_string(b, "model", shk_model_name(v->cli.model));
     json_bool(b, "equal", v->differences->len == 0);
-    json_integer(b, "layers", v->layers);
+    json_integer(b, "layers", shk_model_op_count(v->cli.model));
+    json_integer(b, "runs", v->compared);
     json_integer(b, "elements", v->elements);
     json_open_array(b, "differences");
     for (guint i = 0; i < v->differences->len && (v->all || i == 0); i++) {
@@ -258,8 +259,9 @@ static int report(const struct verify *v)
     if (v->json)
         print_json(v);
     else if (count == 0)
-        printf("equal: %s on %s gives the bytes of the reference in all %u layers (%" G_GUINT64_FORMAT
-               " elements compared)\n", shk_model_name(v->cli.model), device.name, v->layers, v->elements);
+        printf("equal: %s on %s gives the bytes of the reference in all %u layers (inputs tried: %u, elements compared: "
+               "%" G_GUINT64_FORMAT ")\n", shk_model_name(v->cli.model), device.name,
+               shk_model_op_count(v->cli.model), v->compared, v->elements);
     else
         print_differences(v);
     if (count == 0)
@@ -271,7 +273,7 @@ static int report(const struct verify *v)
     shk_model_get_tensor(v->cli.model, d->tensor, &info);
     char *at = position(&info, d->first);
     cli_fail(CLI_DIFFERENT, "%s on %s differs first at op %u %s (%s), tensor %u, element %s: %.9g, the reference "
-             "has %.9g; %u of the layers compared differ", shk_model_name(v->cli.model), device.name, d->op, op.name,
+             "has %.9g; %u of the tensors compared differ", shk_model_name(v->cli.model), device.name, d->op, op.name,
              op.kernel, d->tensor, at, d->device, d->reference, count);
     g_free(at);
     return CLI_DIFFERENT;
