@@ -16,12 +16,15 @@ import zlib
 
 SHRIKE, DEFAULT_MODEL = sys.argv[1:3]
 KIT = pathlib.Path(os.environ.get("SHRIKE_KIT", "/nonexistent"))
+# Only for a build with sanitizers; see keep_loaded.c.
+PRELOAD = os.environ.get("SHRIKE_TEST_PRELOAD")
+SANITIZED = {"LD_PRELOAD": PRELOAD, "ASAN_OPTIONS": "verify_asan_link_order=0"} if PRELOAD else {}
 OK, FAILED, USAGE, BAD_INPUT, NO_DEVICE, DIFFERENT = range(6)
 
 
 def shrike(*args, env=None):
     return subprocess.run([SHRIKE, *map(str, args)], capture_output=True, text=True, timeout=600,
-                          env={**os.environ, **(env or {})})
+                          env={**os.environ, **SANITIZED, **(env or {})})
 
 
 def scene(width=320, height=240):
