@@ -20,10 +20,10 @@ struct shk_arena_plan {
 };
 
 /* Gives every item an offset that is a multiple of `alignment` (a power of two) such that items alive at the
- * same step do not overlap. Deterministic. Greedy in several orders, from the bottom alone and from both ends;
- * where no order reaches the lower bound, a bounded search (tens of milliseconds) from the best of them.
- * Errors: out of host memory; SHK_ERROR_INVALID_ARGUMENT if the sizes overflow 63 bits, first > last, or
- * `alignment` is no power of two. */
+ * same step do not overlap. Deterministic. Greedy in several orders, from the bottom alone and from both
+ * ends; where no order reaches the lower bound, a bounded search (tens of milliseconds) from the best of
+ * them. Errors: out of host memory; SHK_ERROR_INVALID_ARGUMENT if the sizes overflow 63 bits, first > last,
+ * or `alignment` is no power of two. */
 enum shk_status shk_arena_plan(struct shk_arena_item *items, uint32_t count, uint64_t alignment,
                                struct shk_arena_plan *plan, struct shk_error *error);
 

@@ -31,6 +31,8 @@ enum shk_status shk_device_list(struct shk_device_info *infos, uint32_t *count, 
     struct shk_physical *list = NULL;
     uint32_t found = 0;
 
+    if (!count)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "shk_device_list: count is NULL");
     enum shk_status status = shk_instance_create(NULL, &instance, &messenger, error);
     if (status)
         return status;

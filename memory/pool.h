@@ -1,5 +1,7 @@
 /* Device memory: a few large VkDeviceMemory blocks per memory type, each with one VkBuffer over all of it,
- * suballocated (two-level segregated fit, Masmano et al. 2004). Thread safe.
+ * suballocated (two-level segregated fit, tlsf.h). Only buffers live there, so that bufferImageGranularity
+ * plays no part. Blocks are 16 to 64 MiB, less on small heaps; a request of more than half a block gets one
+ * of its own. On a machine with one memory type, all kinds share the blocks. Thread safe.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef SHK_POOL_H
 #define SHK_POOL_H
@@ -39,7 +41,8 @@ void shk_pool_destroy(struct shk_pool **pool);
 
 /* `alignment` 0 or a power of two; the device's storage, uniform and (for host-visible memory)
  * nonCoherentAtomSize alignments are always kept. Errors: SHK_ERROR_OUT_OF_DEVICE_MEMORY, with the numbers
- * (asked for, used, reserved, largest free, budget); SHK_ERROR_INVALID_ARGUMENT for size 0. */
+ * (asked for, used, reserved, largest free, budget); SHK_ERROR_INVALID_ARGUMENT for size 0. A range may be
+ * larger than maxStorageBufferRange; it cannot be bound as one descriptor then. */
 enum shk_status shk_pool_alloc(struct shk_pool *pool, enum shk_memory_kind kind, VkDeviceSize size,
                                VkDeviceSize alignment, struct shk_buffer *buffer, struct shk_error *error);
 

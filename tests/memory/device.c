@@ -23,6 +23,8 @@ START_TEST(test_list)
     struct shk_device_info infos[16];
     uint32_t all = 0, one = 1, some = 16;
 
+    ck_assert_int_eq(shk_device_list(infos, NULL, &error), SHK_ERROR_INVALID_ARGUMENT);
+
     test_ok(shk_device_list(NULL, &all, &error), &error);
     ck_assert_uint_ge(all, 1);
     infos[1].index = 12345;
@@ -169,15 +171,38 @@ static struct shk_device_adopt_params adopt_params(const struct shk_device *owne
     };
 }
 
+/* On the same physical device, with no extension and no feature: what GStreamer's Vulkan elements share. */
+static VkDevice bare_device(const struct shk_device *owner)
+{
+    const float priority = 1;
+    const VkDeviceQueueCreateInfo queue = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+        .queueFamilyIndex = owner->queue_family,
+        .queueCount = 1,
+        .pQueuePriorities = &priority,
+    };
+    const VkDeviceCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+        .queueCreateInfoCount = 1,
+        .pQueueCreateInfos = &queue,
+    };
+    VkDevice device;
+    ck_assert_int_eq(vkCreateDevice(owner->physical, &info, NULL, &device), VK_SUCCESS);
+    return device;
+}
+
 START_TEST(test_adopt)
 {
     struct shk_device *owner = test_device_open(0), *device = NULL;
     struct lock_count count = {0};
     struct shk_device_adopt_params params = adopt_params(owner, &count);
+    VkDevice bare = bare_device(owner);
     struct shk_device_info info;
     struct shk_buffer buffer;
     char text[6] = "";
 
+    params.device = bare;
+    vkGetDeviceQueue(bare, owner->queue_family, 0, &params.queue);
     test_ok(shk_device_adopt(&params, &device, &error), &error);
     shk_device_get_info(device, &info);
     ck_assert_str_eq(info.name, owner->info.name);
@@ -193,6 +218,7 @@ START_TEST(test_adopt)
     ck_assert_int_eq(count.depth, 0);
     shk_pool_free(device->pool, &buffer);
     shk_device_destroy(&device);
+    vkDestroyDevice(bare, NULL);
     test_device_close(&owner);
 }
 END_TEST

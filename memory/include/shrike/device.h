@@ -28,6 +28,7 @@ enum shk_device_type {
     SHK_DEVICE_OTHER,
 };
 
+/* From shk_device_list(): what the driver offers. From shk_device_get_info(): what is enabled and used. */
 struct shk_device_info {
     uint32_t index; /* position in vkEnumeratePhysicalDevices order */
     char name[256];
@@ -37,7 +38,7 @@ struct shk_device_info {
     uint32_t api_version;  /* VK_MAKE_API_VERSION encoding */
     uint64_t memory_bytes; /* sum of the device-local heaps */
     bool integer_dot_product; /* VK_KHR_shader_integer_dot_product, signed 4x8 bit packed */
-    bool cooperative_matrix;  /* the VK_KHR_cooperative_matrix extension is there */
+    bool cooperative_matrix;  /* VK_KHR_cooperative_matrix; offered by some, not used yet */
     bool external_memory_host;
     bool dma_buf;
     bool calibrated_timestamps;
