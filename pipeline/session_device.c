@@ -246,6 +246,10 @@ static enum shk_status grow_input(struct shk_session *session, struct shk_frame_
     struct shk_buffer larger = {0};
     if (bytes <= slot->gpu.input.size)
         return SHK_OK;
+    if (bytes > session->device->limits.maxStorageBufferRange)
+        return shk_fail(error, SHK_ERROR_UNSUPPORTED,
+                        "frames of %llu bytes: this device can bind %u; crop or scale them first",
+                        (unsigned long long)bytes, session->device->limits.maxStorageBufferRange);
     enum shk_status status = shk_pool_alloc(session->device->pool, SHK_MEMORY_UPLOAD, bytes, 0, &larger, error);
     if (status)
         return status;

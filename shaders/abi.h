@@ -48,6 +48,11 @@
 #define SHK_PREPROCESS_WEIGHT_BITS 11 /* of a bilinear weight */
 #define SHK_PREPROCESS_VALUE_BITS  6  /* fractional bits of a resampled component */
 #define SHK_PREPROCESS_MATRIX_BITS 14 /* fractional bits of a matrix coefficient */
+#define SHK_PREPROCESS_PAD         114 /* the level around a letterboxed frame */
+/* Luma of R'G'B' by BT.601: 0.299, 0.587, 0.114. */
+#define SHK_LUMA_R 4899
+#define SHK_LUMA_G 9617
+#define SHK_LUMA_B 1868
 
 /* First in the slot's input buffer. Behind it: width + 1 words that say where the columns of the rectangle sample,
  * room for the model's width + 1 in all; the same for rows; the planes. */
