@@ -305,8 +305,8 @@ static bool planner_init(struct planner *p, const struct shk_arena_item *items, 
     p->pressure = calloc(count, sizeof(*p->pressure));
     p->placed = calloc(count, sizeof(*p->placed));
     p->keys = calloc(count, sizeof(*p->keys));
-    bool ok = layout_init(&p->trial, count) & layout_init(&p->best, count) &
-              layout_init(&p->walk[START_LOW], count) & layout_init(&p->walk[START_ALTERNATING], count);
+    bool ok = layout_init(&p->trial, count) && layout_init(&p->best, count) &&
+              layout_init(&p->walk[START_LOW], count) && layout_init(&p->walk[START_ALTERNATING], count);
     if (!ok || !p->sizes || !p->pressure || !p->placed || !p->keys)
         return false;
     for (uint32_t i = 0; i < count; i++)
