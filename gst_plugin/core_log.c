@@ -65,7 +65,6 @@ void core_log_post_error(GstElement *element, const struct shk_error *error, con
     GQuark domain;
     gint code;
     error_code(error->status, &domain, &code);
-    GST_CAT_ERROR_OBJECT(GST_CAT_DEFAULT, element, "%s: %s", doing, error->message);
     gst_element_message_full(element, GST_MESSAGE_ERROR, domain, code, g_strdup(error->message),
                              g_strdup_printf("while %s: %s", doing, shk_status_string(error->status)), __FILE__,
                              G_STRFUNC, __LINE__);

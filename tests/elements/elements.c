@@ -107,7 +107,8 @@ int elements_main(Suite *(*make_suite)(void), gboolean needs_device)
 GstHarness *elements_harness(const char *launch, const char *caps, GstBus **bus)
 {
     GError *error = NULL;
-    GstElement *element = gst_parse_launch(launch, &error);
+    GstElement *element = strchr(launch, '!') ? gst_parse_bin_from_description(launch, TRUE, &error)
+                                              : gst_parse_launch(launch, &error);
     ck_assert_msg(element && !error, "%s: %s", launch, error ? error->message : "");
     *bus = gst_bus_new();
     gst_element_set_bus(element, *bus);
