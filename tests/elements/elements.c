@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <shrike/model.h>
+
 #include "shrike_meta.h"
 
 static guint leak_reports;
@@ -84,6 +86,12 @@ int elements_main(Suite *(*make_suite)(void), gboolean needs_device)
         printf("skipped: %s\n", error.message);
         return TEST_SKIP;
     }
+    struct shk_model *model = NULL;
+    if (shk_model_load_default(&model, &error) == SHK_ERROR_UNSUPPORTED) {
+        printf("skipped: %s\n", error.message);
+        return TEST_SKIP;
+    }
+    shk_model_destroy(&model);
     char *folder = make_plugin_folder();
     set_environment(folder);
     gst_init(NULL, NULL);
