@@ -177,6 +177,54 @@ struct shk_pad_push {
     SHK_UINT bytes; /* per element: 1 or 4 */
 };
 
+/* ---- quantize, dequantize: one word of int8 values per item ---- */
+struct shk_quantize_push {
+    SHK_UINT items;
+    SHK_UINT src, src_stride, dst, dst_stride;
+    SHK_UINT words, channels; /* per row of the output */
+    SHK_UINT table; /* words into the parameters: 256 thresholds, ordered as integers */
+    SHK_FLOAT inverse_scale, zero; /* of a guess at the threshold's number */
+};
+struct shk_dequantize_push {
+    SHK_UINT items;
+    SHK_UINT src, src_stride, dst, dst_stride;
+    SHK_UINT words, channels; /* per row of the input */
+    SHK_UINT table; /* words into the parameters: 256 floats, for -128 first */
+};
+
+/* ---- softmax: one row per item ---- */
+struct shk_softmax_push {
+    SHK_UINT items;
+    SHK_UINT src, src_stride, dst, dst_stride;
+    SHK_UINT words, channels; /* per row */
+    SHK_UINT table; /* words into the parameters: 256 exponentials in Q0.31, by distance from the maximum */
+};
+
+/* ---- mean: one word of the output per item; operands dst (words), src (words or bytes) ---- */
+#define SHK_MEAN_WORDS 0 /* the last dimension is kept: four sums at once */
+#define SHK_MEAN_BYTES 1 /* it is not; the grid has the output's dimensions but the last */
+struct shk_mean_push {
+    SHK_STRUCT(shk_grid) grid;
+    SHK_UINT items;
+    SHK_UINT dst, src;
+    SHK_UINT count, src_step; /* BYTES: the output's last dimension and what it steps over in the input */
+};
+struct shk_mean_uniform {
+    SHK_UINT n0, n1, n2, unused0; /* the dimensions summed over */
+    SHK_UINT step0, step1, step2, unused1;
+    SHK_INT multiplier, shift, zero_in, zero_out; /* zero_in: of the whole sum */
+};
+
+/* ---- resize: one word per item; maps are words into the parameters ---- */
+struct shk_resize_push {
+    SHK_UINT items;
+    SHK_UINT src, src_stride, dst, dst_stride, words;
+    SHK_UINT in_h, in_w, out_h, out_w;
+    SHK_UINT map_y, map_x; /* nearest: the coordinate; bilinear: lower, upper, weight of upper */
+};
+#define SHK_RESIZE_INT8  0 /* weights are integers of 10 bits */
+#define SHK_RESIZE_UINT8 1 /* weights are floats, values int8 + 128 */
+
 /* ---- conv2d ---- */
 
 /* Weights are packed for slices of output channels (CONV_CHANNELS of them, a specialization constant). A slice, in

@@ -178,6 +178,10 @@ static void fill(const struct op_case *c, const struct op_case_tensor *t, enum o
     int32_t min = t->desc.dtype == SHK_DTYPE_UINT8 ? 0 : bytes ? INT8_MIN : -1000;
     int32_t max = t->desc.dtype == SHK_DTYPE_UINT8 ? UINT8_MAX : bytes ? INT8_MAX : 1000;
     bool narrowed = how == OP_FILL_RANDOM && c->random_min != c->random_max;
+    if (how == OP_FILL_RANDOM && t->values) {
+        memcpy(values, t->values, n * shk_dtype_size(t->desc.dtype));
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         bool high = how == OP_FILL_MAX || (how == OP_FILL_ALTERNATING && i % 2);
         int32_t q = high ? max : min;

@@ -40,6 +40,7 @@ struct op_case_tensor {
     float scale;
     int32_t zero_point;
     bool absent;
+    const void *values; /* of an input under OP_FILL_RANDOM, dense; NULL: drawn from `seed` */
 };
 
 struct op_case {
