@@ -25,7 +25,9 @@ static uint8_t *read_ppm(const char *path, uint32_t *width, uint32_t *height)
 {
     FILE *file = fopen(path, "rb");
     uint8_t *rgb = NULL;
-    if (file && fscanf(file, "P6 %u %u 255%*c", width, height) == 2 && *width - 1 < 8192 && *height - 1 < 8192) {
+    unsigned max;
+    if (file && fscanf(file, "P6 %u %u %u%*c", width, height, &max) == 3 && max == 255 && *width - 1 < 8192 &&
+        *height - 1 < 8192) {
         size_t size = (size_t)*width * *height * 3;
         rgb = malloc(size);
         if (rgb && fread(rgb, 1, size, file) != size) {
