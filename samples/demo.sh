@@ -12,7 +12,7 @@ VIDEO   any file that GStreamer decodes; without it a video is generated
 LABELS  the model's class names, one per line
 
 --window    show the video live in a window; nothing is written
---frames N  stop after N frames (default 120, with --window: never)
+--frames N  stop after about N frames (default 120, with --window: never)
 
 The results go to build/demo.
 END
@@ -102,7 +102,7 @@ fi
 
 rm -rf "$out"
 mkdir -p "$out"
-say "4/5 Running the pipeline on $frames frames: boxes into a video and into pictures"
+say "4/5 Running the pipeline on about $frames frames: boxes into a video and into pictures"
 launch filesrc "location=$video" ! decodebin ! videoconvert ! identity "eos-after=$frames" ! "$@" \
     ! progressreport update-freq=2 ! shrikeoverlay ! tee name=t \
     t. ! queue ! videoconvert ! vp8enc deadline=1 cpu-used=8 threads=2 target-bitrate=3000000 ! webmmux \
