@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
 #include "int8.glsl"
 #include "weights.glsl"
@@ -26,7 +27,7 @@ int image[PIXELS];
 
 void locate(uint first)
 {
-    for (uint i = 0u; i < PIXELS; i++) {
+    [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
         uint row = min(first + i, p.rows - 1u);
         if (POINTWISE != 0u) {
             window_x[i] = int(row);
@@ -45,7 +46,7 @@ uint add_tap(uint weights, uvec4 header, ivec2 tap)
 {
     uint at[PIXELS];
     bool inside[PIXELS];
-    for (uint i = 0u; i < PIXELS; i++) {
+    [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
         int y = POINTWISE != 0u ? 0 : window_y[i] + tap.y;
         int x = window_x[i] + tap.x;
         inside[i] = POINTWISE != 0u || (uint(y) < uint(p.input_height) && uint(x) < uint(p.input_width));
@@ -54,7 +55,7 @@ uint add_tap(uint weights, uvec4 header, ivec2 tap)
     }
     for (uint k = 0u; k < header.y; k++) {
         uint words[PIXELS];
-        for (uint i = 0u; i < PIXELS; i++) {
+        [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
             words[i] = arena[at[i] + k];
             words[i] = inside[i] ? words[i] : p.padding;
             if (WINDOW_SUM != 0u) {
@@ -63,19 +64,19 @@ uint add_tap(uint weights, uvec4 header, ivec2 tap)
             }
         }
         uvec4 w[QUADS];
-        for (uint q = 0u; q < QUADS; q++)
+        [[unroll]] for (uint q = 0u; q < QUADS; q++)
             w[q] = SHK_WEIGHTS(p.params, weights + q);
         weights += QUADS;
-        for (uint j = 0u; j < 4u; j++) {
+        [[unroll]] for (uint j = 0u; j < 4u; j++) {
             int value[PIXELS];
-            for (uint i = 0u; i < PIXELS; i++) {
+            [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
                 value[i] = shk_byte(words[i], j);
                 if (WINDOW_SUM != 0u)
                     window_sum[i] += value[i];
             }
-            for (uint c = 0u; c < CHANNELS; c++) {
+            [[unroll]] for (uint c = 0u; c < CHANNELS; c++) {
                 int weight = shk_byte(w[c / 4u][c % 4u], j);
-                for (uint i = 0u; i < PIXELS; i++)
+                [[unroll]] for (uint i = 0u; i < PIXELS; i++)
                     acc[i * CHANNELS + c] += value[i] * weight;
             }
         }
@@ -85,13 +86,13 @@ uint add_tap(uint weights, uvec4 header, ivec2 tap)
 
 void store(uint first, uint slice, uint quant)
 {
-    for (uint q = 0u; q < QUADS; q++) {
+    [[unroll]] for (uint q = 0u; q < QUADS; q++) {
         uint word = (p.first_slice + slice) * QUADS + q;
         ivec4 multiplier = ivec4(SHK_WEIGHTS(p.params, quant + QUADS + q));
         ivec4 shift = ivec4(SHK_WEIGHTS(p.params, quant + 2u * QUADS + q));
-        for (uint i = 0u; i < PIXELS; i++) {
+        [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
             ivec4 y;
-            for (uint j = 0u; j < 4u; j++) {
+            [[unroll]] for (uint j = 0u; j < 4u; j++) {
                 int sum = acc[i * CHANNELS + q * 4u + j];
                 if (WINDOW_SUM != 0u)
                     sum -= p.weight_zero_point * window_sum[i];
@@ -114,12 +115,12 @@ void main()
     uint quant = base + SHK_CONV_HEADER;
     uvec4 header = SHK_WEIGHTS(p.params, base);
     locate(first);
-    for (uint c = 0u; c < CHANNELS; c++) {
+    [[unroll]] for (uint c = 0u; c < CHANNELS; c++) {
         int bias = int(SHK_WEIGHTS(p.params, quant + c / 4u)[c % 4u]);
-        for (uint i = 0u; i < PIXELS; i++)
+        [[unroll]] for (uint i = 0u; i < PIXELS; i++)
             acc[i * CHANNELS + c] = bias;
     }
-    for (uint i = 0u; i < PIXELS; i++)
+    [[unroll]] for (uint i = 0u; i < PIXELS; i++)
         window_sum[i] = 0;
 
     uint weights = quant + 3u * QUADS;
