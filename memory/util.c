@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 const char *shk_status_string(enum shk_status status)
@@ -36,13 +37,28 @@ const char *shk_status_string(enum shk_status status)
     return "unknown status";
 }
 
+void shk_trim_utf8(char *text)
+{
+    size_t length = strlen(text), tail = 0;
+    while (tail < 3 && tail < length && (text[length - 1 - tail] & 0xC0) == 0x80)
+        tail++;
+    if (tail == length)
+        return;
+    char *lead = text + length - 1 - tail;
+    size_t need = (*lead & 0xF8) == 0xF0 ? 4 : (*lead & 0xF0) == 0xE0 ? 3 : (*lead & 0xE0) == 0xC0 ? 2 : 1;
+    if (tail + 1 < need)
+        *lead = '\0';
+}
+
 enum shk_status shk_fail(struct shk_error *error, enum shk_status status, const char *format, ...)
 {
     if (error) {
         va_list args;
         va_start(args, format);
-        vsnprintf(error->message, sizeof(error->message), format, args);
+        int length = vsnprintf(error->message, sizeof(error->message), format, args);
         va_end(args);
+        if (length >= (int)sizeof(error->message))
+            shk_trim_utf8(error->message);
         error->status = status;
     }
     return status;

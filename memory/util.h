@@ -50,6 +50,9 @@ static inline bool shk_range_fits(size_t offset, size_t length, size_t size)
     return offset <= size && length <= size - offset;
 }
 
+/* Takes away a UTF-8 character that was cut in the middle at the end of `text`. */
+void shk_trim_utf8(char *text);
+
 /* Fills *error if there is one and returns `status`: `return shk_fail(error, SHK_ERROR_IO, "%s: ...", path);`
  */
 enum shk_status shk_fail(struct shk_error *error, enum shk_status status, const char *format, ...)

@@ -49,11 +49,12 @@ void shk_op_list_supported(char *text, size_t size)
 enum shk_status shk_op_fail(const struct shk_graph *graph, const struct shk_op *op, enum shk_status status,
                             struct shk_error *error, const char *format, ...)
 {
-    char message[400];
+    char message[900];
     va_list args;
     va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
     va_end(args);
+    shk_trim_utf8(message);
     return shk_fail(error, status, "%s: op %u %s: %s", graph->name, op->file_index, op->spelling->name, message);
 }
 
