@@ -60,8 +60,8 @@ static bool parse_list(const char *text, struct shk_int32_list *list)
     char *end = (char *)text;
     list->count = 0;
     while (*end) {
-        if (list->count == SHK_ARRAY_LEN(list->values) || !parse_int(text, &end, &list->values[list->count]) ||
-            (*end && *end != ','))
+        if (list->count == SHK_ARRAY_LEN(list->values) ||
+            !parse_int(text, &end, &list->values[list->count]) || (*end && *end != ','))
             return false;
         list->count++;
         text = end + 1;
@@ -124,8 +124,8 @@ static enum shk_status set(const struct shk_op_spelling *spelling, void *attrs, 
         if (parse_value(attr, a->value, (unsigned char *)attrs + attr->offset))
             return SHK_OK;
         list_values(attr, expected, sizeof(expected));
-        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "%s: attribute %s is '%s', expected %s", spelling->name,
-                        a->key, a->value, expected);
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "%s: attribute %s is '%s', expected %s",
+                        spelling->name, a->key, a->value, expected);
     }
     list_keys(spelling, expected, sizeof(expected));
     return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "%s has no attribute '%s'; it has: %s", spelling->name,
@@ -139,8 +139,9 @@ enum shk_status shk_attrs_from_text(const struct shk_op_spelling *spelling, void
         struct assignment a;
         size_t key = strcspn(text, "=" SPACES), length = strcspn(text, SPACES);
         if (text[key] != '=' || key == 0 || key >= sizeof(a.key) || length - key - 1 >= sizeof(a.value))
-            return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "%s: '%.*s' in the attributes, expected key=value",
-                            spelling->name, (int)SHK_MIN(length, sizeof(a.value)), text);
+            return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT,
+                            "%s: '%.*s' in the attributes, expected key=value", spelling->name,
+                            (int)SHK_MIN(length, sizeof(a.value)), text);
         snprintf(a.key, sizeof(a.key), "%.*s", (int)key, text);
         snprintf(a.value, sizeof(a.value), "%.*s", (int)(length - key - 1), text + key + 1);
         enum shk_status status = set(spelling, attrs, &a, error);

@@ -62,8 +62,8 @@ int32_t shk_builder_tensor(struct shk_builder *builder, const char *name, enum s
         .data_bytes = bytes,
     };
     uint32_t index = 0;
-    if (!shk_utf8_is_line(desc.name, strlen(desc.name)) || shk_dtype_size(dtype) == 0 || rank > SHK_MAX_RANK ||
-        (rank && !dims) || (quant_count && !scales)) {
+    if (!shk_utf8_is_line(desc.name, strlen(desc.name)) || shk_dtype_size(dtype) == 0 ||
+        rank > SHK_MAX_RANK || (rank && !dims) || (quant_count && !scales)) {
         shk_fail(&builder->error, SHK_ERROR_INVALID_ARGUMENT,
                  "tensor %u: its name is not one line of UTF-8, its type is unknown, it has more than %d "
                  "dimensions, or an array is missing",
@@ -79,8 +79,9 @@ int32_t shk_builder_tensor(struct shk_builder *builder, const char *name, enum s
     return (int32_t)index;
 }
 
-void shk_builder_op(struct shk_builder *builder, const char *name, const int32_t *inputs, uint32_t input_count,
-                    const int32_t *outputs, uint32_t output_count, const char *attributes)
+void shk_builder_op(struct shk_builder *builder, const char *name, const int32_t *inputs,
+                    uint32_t input_count, const int32_t *outputs, uint32_t output_count,
+                    const char *attributes)
 {
     struct shk_op *op;
     if (builder->error.status)
@@ -123,7 +124,8 @@ enum shk_status shk_builder_serialize(struct shk_builder *builder, void **data, 
     if (builder->error.status)
         return shk_fail(error, builder->error.status, "%s", builder->error.message);
     if (graph->input_count == 0 || graph->output_count == 0)
-        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "%s: no inputs or no outputs are set", graph->name);
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "%s: no inputs or no outputs are set",
+                        graph->name);
 
     void *bytes;
     size_t length;

@@ -9,7 +9,8 @@
 #include "op.h"
 #include "tflite_schema.h"
 
-struct export {
+struct export
+{
     const struct shk_graph *graph;
     struct shk_fbw w;
     const struct shk_op_spelling **codes; /* the file's operator codes */
@@ -101,9 +102,8 @@ static void write_tensor(struct export *x, size_t slot, const struct shk_tensor 
 {
     size_t shape = 0, name = 0, quant = 0;
     const struct shk_fbw_field fields[] = {
-        child(TENSOR_SHAPE, &shape),         scalar(TENSOR_TYPE, 1, file_type(t)),
-        scalar(TENSOR_BUFFER, 4, buffer),    child(TENSOR_NAME, &name),
-        scalar(TENSOR_HAS_RANK, 1, 1),       child(TENSOR_QUANTIZATION, &quant),
+        child(TENSOR_SHAPE, &shape), scalar(TENSOR_TYPE, 1, file_type(t)), scalar(TENSOR_BUFFER, 4, buffer),
+        child(TENSOR_NAME, &name),   scalar(TENSOR_HAS_RANK, 1, 1),        child(TENSOR_QUANTIZATION, &quant),
     };
     shk_fbw_table(&x->w, slot, fields, SHK_ARRAY_LEN(fields) - (t->quant.count ? 0 : 1));
     write_int32s(&x->w, shape, t->shape.dims, t->shape.rank);
@@ -137,7 +137,8 @@ static void write_options(struct export *x, size_t slot, const struct shk_op *op
     for (uint32_t i = 0; i < spelling->attr_count; i++) {
         if (spelling->attrs[i].type != SHK_ATTR_LIST)
             continue;
-        const struct shk_int32_list *list = (const void *)((const char *)op->attrs + spelling->attrs[i].offset);
+        const struct shk_int32_list *list =
+            (const void *)((const char *)op->attrs + spelling->attrs[i].offset);
         write_int32s(&x->w, slots[i], list->values, list->count);
     }
 }
@@ -261,8 +262,8 @@ enum shk_status shk_export_tflite(const struct shk_graph *graph, void **data, si
     if (x.codes && x.entries)
         write_model(&x);
     if (x.w.too_large) {
-        status = shk_fail(error, SHK_ERROR_UNSUPPORTED, "%s: a model of more than %zu bytes cannot be written",
-                          graph->name, SHK_FBW_MAX);
+        status = shk_fail(error, SHK_ERROR_UNSUPPORTED,
+                          "%s: a model of more than %zu bytes cannot be written", graph->name, SHK_FBW_MAX);
     } else if (!x.codes || !x.entries || x.w.failed) {
         status = shk_fail_oom(error, x.w.size, graph->name);
     } else {

@@ -41,8 +41,9 @@ static enum shk_status read_all(int fd, const char *path, size_t limit, uint8_t 
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
-            enum shk_status status = n < 0 ? io_error(error, path, "cannot read", errno)
-                                           : shk_fail(error, SHK_ERROR_IO, "%s: became shorter while being read", path);
+            enum shk_status status =
+                n < 0 ? io_error(error, path, "cannot read", errno)
+                      : shk_fail(error, SHK_ERROR_IO, "%s: became shorter while being read", path);
             free(buffer);
             return status;
         }

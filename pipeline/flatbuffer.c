@@ -69,8 +69,8 @@ static struct shk_fb_table table_at(struct shk_fb *fb, size_t at)
     }
     struct shk_fb_table table = {fb, at, (size_t)vtable, load_u16(fb, (size_t)vtable),
                                  load_u16(fb, (size_t)vtable + 2)};
-    if (table.vtable_size < 4 || !shk_range_fits(table.vtable, table.vtable_size, fb->size) || table.size < 4 ||
-        !shk_range_fits(at, table.size, fb->size)) {
+    if (table.vtable_size < 4 || !shk_range_fits(table.vtable, table.vtable_size, fb->size) ||
+        table.size < 4 || !shk_range_fits(at, table.size, fb->size)) {
         corrupt(fb, "a table has an impossible size", at);
         return no_table;
     }

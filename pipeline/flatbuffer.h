@@ -1,9 +1,9 @@
 /* Reading FlatBuffers from untrusted bytes (flatbuffers.dev/internals).
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * No function reads outside the buffer, whatever the bytes are. The first thing found wrong sticks in `corrupt`;
- * from then on, as for absent fields, readers return the fallback, 0 or nothing. So a caller may read a whole
- * object and look at `corrupt` once. Nothing is assumed about alignment. */
+ * No function reads outside the buffer, whatever the bytes are. The first thing found wrong sticks in
+ * `corrupt`; from then on, as for absent fields, readers return the fallback, 0 or nothing. So a caller may
+ * read a whole object and look at `corrupt` once. Nothing is assumed about alignment. */
 #ifndef SHK_FLATBUFFER_H
 #define SHK_FLATBUFFER_H
 

@@ -17,7 +17,8 @@ struct shk_fbw {
     bool too_large; /* why it failed; else out of memory */
 };
 
-/* One field of a table: a scalar of `bytes` bytes (1, 4, 8), or, with `slot`, the offset of a child to come. */
+/* One field of a table: a scalar of `bytes` bytes (1, 4, 8), or, with `slot`, the offset of a child to come.
+ */
 struct shk_fbw_field {
     uint16_t id;
     uint16_t bytes;
@@ -30,7 +31,8 @@ struct shk_fbw_field {
 void shk_fbw_start(struct shk_fbw *w, const char identifier[4]);
 /* At most SHK_FBW_MAX_FIELDS fields, with ids below it. */
 void shk_fbw_table(struct shk_fbw *w, size_t slot, const struct shk_fbw_field *fields, uint32_t count);
-/* Elements aligned to `alignment` (a power of two, at least 4), zero if `data` is NULL. Returns where the first one is. */
+/* Elements aligned to `alignment` (a power of two, at least 4), zero if `data` is NULL. Returns where the
+ * first one is. */
 size_t shk_fbw_vector(struct shk_fbw *w, size_t slot, const void *data, size_t count, size_t element_bytes,
                       size_t alignment);
 void shk_fbw_string(struct shk_fbw *w, size_t slot, const char *text);

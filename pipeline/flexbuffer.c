@@ -60,10 +60,12 @@ bool shk_flex_map_open(const void *data, size_t size, struct shk_flex_map *map)
     map->count = (uint32_t)count;
     /* each value has a type byte after the last value */
     return count <= UINT32_MAX && !__builtin_mul_overflow(count, width + 1u, &typed_bytes) &&
-           shk_range_fits(map->values, typed_bytes, size) && shk_range_fits(map->keys, count * key_bytes, size);
+           shk_range_fits(map->values, typed_bytes, size) &&
+           shk_range_fits(map->keys, count * key_bytes, size);
 }
 
-static enum shk_flex_result load_float(const struct shk_flex_map *map, size_t at, uint32_t bytes, double *value)
+static enum shk_flex_result load_float(const struct shk_flex_map *map, size_t at, uint32_t bytes,
+                                       double *value)
 {
     float f;
     if (!shk_range_fits(at, bytes, map->size) || bytes < 4)
@@ -130,7 +132,8 @@ static void store_value(uint8_t *at, const struct shk_flex_entry *entry)
         store(at, (uint32_t)(int32_t)entry->value);
 }
 
-/* Everything is 4 bytes wide: keys, [count, key offsets], [keys, 4, count, values, types], root, type, width. */
+/* Everything is 4 bytes wide: keys, [count, key offsets], [keys, 4, count, values, types], root, type, width.
+ */
 void *shk_flex_map_write(struct shk_flex_entry *entries, uint32_t count, size_t *size)
 {
     const uint8_t width_code = 2; /* log2 of 4 */

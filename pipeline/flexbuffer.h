@@ -1,5 +1,5 @@
-/* FlexBuffers (flatbuffers.dev/flexbuffers) as custom ops use them for options: one map from names to numbers.
- * SPDX-License-Identifier: LGPL-2.1-or-later
+/* FlexBuffers (flatbuffers.dev/flexbuffers) as custom ops use them for options: one map from names to
+ * numbers. SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Reads untrusted bytes within their bounds. */
 #ifndef SHK_FLEXBUFFER_H

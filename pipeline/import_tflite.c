@@ -29,7 +29,7 @@ struct import {
     size_t scratch_size;
 };
 
-#define fail(import, status, format, ...)                                                                             \
+#define fail(import, status, format, ...)                                                                    \
     shk_fail((import)->error, status, "%s: " format, (import)->graph->name, __VA_ARGS__)
 
 /* SHK_OK if all that was read so far lay where it should. */
@@ -44,8 +44,8 @@ static enum shk_status check_intact(const struct import *im)
 static enum shk_status charge(struct import *im, size_t bytes)
 {
     if (bytes > im->budget)
-        return fail(im, SHK_ERROR_BAD_MODEL, "the file of %zu bytes is corrupt: it repeats its content too often",
-                    im->fb.size);
+        return fail(im, SHK_ERROR_BAD_MODEL,
+                    "the file of %zu bytes is corrupt: it repeats its content too often", im->fb.size);
     im->budget -= bytes;
     return SHK_OK;
 }
@@ -106,7 +106,8 @@ static bool read_dtype(int type, enum shk_dtype *dtype)
     }
 }
 
-static enum shk_status read_shape(struct import *im, const struct shk_fb_table *table, struct shk_tensor_desc *desc)
+static enum shk_status read_shape(struct import *im, const struct shk_fb_table *table,
+                                  struct shk_tensor_desc *desc)
 {
     struct shk_fb_vector shape = shk_fb_vector(table, TENSOR_SHAPE, 4);
     if (shape.count > SHK_MAX_RANK)
@@ -121,8 +122,8 @@ static enum shk_status read_shape(struct import *im, const struct shk_fb_table *
     return SHK_OK;
 }
 
-/* The index for a per-channel quantization of `count`: the dimension that the file names, or else the only one of
- * that size (biases of converted models may carry the weights' dimension). */
+/* The index for a per-channel quantization of `count`: the dimension that the file names, or else the only
+ * one of that size (biases of converted models may carry the weights' dimension). */
 static uint32_t find_axis(const struct shk_shape *shape, int64_t named, uint32_t count)
 {
     uint32_t found = SHK_MAX_RANK, matches = 0;
@@ -136,7 +137,8 @@ static uint32_t find_axis(const struct shk_shape *shape, int64_t named, uint32_t
     return matches == 1 ? found : SHK_MAX_RANK;
 }
 
-static enum shk_status read_quant(struct import *im, const struct shk_fb_table *table, struct shk_tensor_desc *desc)
+static enum shk_status read_quant(struct import *im, const struct shk_fb_table *table,
+                                  struct shk_tensor_desc *desc)
 {
     struct shk_fb_table quant = shk_fb_child(table, TENSOR_QUANTIZATION);
     struct shk_fb_vector scales = shk_fb_vector(&quant, QUANT_SCALE, 4);
@@ -169,7 +171,8 @@ static enum shk_status read_quant(struct import *im, const struct shk_fb_table *
     return SHK_OK;
 }
 
-static enum shk_status read_data(struct import *im, const struct shk_fb_table *table, struct shk_tensor_desc *desc)
+static enum shk_status read_data(struct import *im, const struct shk_fb_table *table,
+                                 struct shk_tensor_desc *desc)
 {
     uint32_t index = (uint32_t)shk_fb_int(table, TENSOR_BUFFER, 4, 0);
     if (index == 0)
@@ -180,8 +183,10 @@ static enum shk_status read_data(struct import *im, const struct shk_fb_table *t
     struct shk_fb_table buffer = shk_fb_vector_table(&im->buffers, index);
     struct shk_fb_vector data = shk_fb_vector(&buffer, BUFFER_DATA, 1);
     if (shk_fb_int(&buffer, BUFFER_OFFSET, 8, 0) != 0 || shk_fb_int(&buffer, BUFFER_SIZE, 8, 0) != 0)
-        return fail(im, SHK_ERROR_UNSUPPORTED, "tensor '%s' is stored outside of the FlatBuffer; convert the model "
-                    "again with its buffers inside", desc->name);
+        return fail(im, SHK_ERROR_UNSUPPORTED,
+                    "tensor '%s' is stored outside of the FlatBuffer; convert the model "
+                    "again with its buffers inside",
+                    desc->name);
     if (data.count == 0)
         return SHK_OK;
     desc->data = im->fb.data + data.at;
@@ -199,13 +204,16 @@ static enum shk_status import_tensor(struct import *im, struct shk_fb_table tabl
 
     read_string(&string, name, sizeof(name));
     if (!read_dtype(type, &desc.dtype))
-        return fail(im, SHK_ERROR_UNSUPPORTED, "tensor %u '%s' is %s; only full-integer models run (int8, or legacy "
-                    "uint8): convert with post-training integer quantization", i, name, tflite_type_name(type));
+        return fail(im, SHK_ERROR_UNSUPPORTED,
+                    "tensor %u '%s' is %s; only full-integer models run (int8, or legacy "
+                    "uint8): convert with post-training integer quantization",
+                    i, name, tflite_type_name(type));
     if (shk_fb_int(&table, TENSOR_IS_VARIABLE, 1, 0) != 0)
-        return fail(im, SHK_ERROR_UNSUPPORTED, "tensor %u '%s' is a variable; models with state do not run", i, name);
+        return fail(im, SHK_ERROR_UNSUPPORTED, "tensor %u '%s' is a variable; models with state do not run",
+                    i, name);
     if (shk_fb_has(&table, TENSOR_SPARSITY))
-        return fail(im, SHK_ERROR_UNSUPPORTED, "tensor %u '%s' is sparse; convert the model with dense weights", i,
-                    name);
+        return fail(im, SHK_ERROR_UNSUPPORTED,
+                    "tensor %u '%s' is sparse; convert the model with dense weights", i, name);
     enum shk_status status = charge(im, sizeof(struct shk_tensor) + strlen(name));
     if (!status)
         status = read_shape(im, &table, &desc);
@@ -222,7 +230,8 @@ static enum shk_status import_tensors(struct import *im, const struct shk_fb_tab
 {
     struct shk_fb_vector tensors = shk_fb_vector(subgraph, SUBGRAPH_TENSORS, 4);
     if (tensors.count > MAX_TENSORS)
-        return fail(im, SHK_ERROR_UNSUPPORTED, "%u tensors, at most %d are supported", tensors.count, MAX_TENSORS);
+        return fail(im, SHK_ERROR_UNSUPPORTED, "%u tensors, at most %d are supported", tensors.count,
+                    MAX_TENSORS);
     bool quantized = false;
     for (uint32_t i = 0; i < tensors.count; i++) {
         enum shk_status status = import_tensor(im, shk_fb_vector_table(&tensors, i), i);
@@ -231,8 +240,10 @@ static enum shk_status import_tensors(struct import *im, const struct shk_fb_tab
         quantized |= im->graph->tensors[i].dtype == SHK_DTYPE_INT8;
     }
     if (tensors.count && !quantized)
-        return fail(im, SHK_ERROR_UNSUPPORTED, "this is a float model (none of its %u tensors is int8 or uint8); only "
-                    "full-integer models run: convert with post-training integer quantization", tensors.count);
+        return fail(im, SHK_ERROR_UNSUPPORTED,
+                    "this is a float model (none of its %u tensors is int8 or uint8); only "
+                    "full-integer models run: convert with post-training integer quantization",
+                    tensors.count);
     return check_intact(im);
 }
 
@@ -270,19 +281,22 @@ static enum shk_status find_spelling(struct import *im, const struct shk_fb_tabl
     if (!*spelling)
         return fail_unknown_op(im, i, builtin, custom);
     if (version > (*spelling)->max_version)
-        return fail(im, SHK_ERROR_UNSUPPORTED, "op %u %s has version %d, supported are versions up to %d; convert the "
-                    "model for an older runtime", i, (*spelling)->name, version, (*spelling)->max_version);
+        return fail(im, SHK_ERROR_UNSUPPORTED,
+                    "op %u %s has version %d, supported are versions up to %d; convert the "
+                    "model for an older runtime",
+                    i, (*spelling)->name, version, (*spelling)->max_version);
     return SHK_OK;
 }
 
-static enum shk_status read_list(struct import *im, const struct shk_op *op, const struct shk_fb_table *options,
-                                 const struct shk_attr *a)
+static enum shk_status read_list(struct import *im, const struct shk_op *op,
+                                 const struct shk_fb_table *options, const struct shk_attr *a)
 {
     struct shk_int32_list *list = (void *)((unsigned char *)op->attrs + a->offset);
     struct shk_fb_vector values = shk_fb_vector(options, a->tflite_field, 4);
     if (values.count > SHK_ARRAY_LEN(list->values))
-        return shk_op_fail(im->graph, op, SHK_ERROR_BAD_MODEL, im->error, "%s has %u values, expected at most %d",
-                           a->name, values.count, (int)SHK_ARRAY_LEN(list->values));
+        return shk_op_fail(im->graph, op, SHK_ERROR_BAD_MODEL, im->error,
+                           "%s has %u values, expected at most %d", a->name, values.count,
+                           (int)SHK_ARRAY_LEN(list->values));
     list->count = values.count;
     for (uint32_t k = 0; k < values.count; k++)
         list->values[k] = (int32_t)shk_fb_vector_int(&values, k, 4);
@@ -290,7 +304,8 @@ static enum shk_status read_list(struct import *im, const struct shk_op *op, con
 }
 
 /* A number that the file gives for an attribute, if the attribute's type can hold it. */
-static enum shk_status set_number(struct import *im, const struct shk_op *op, const struct shk_attr *a, double value)
+static enum shk_status set_number(struct import *im, const struct shk_op *op, const struct shk_attr *a,
+                                  double value)
 {
     unsigned char *at = (unsigned char *)op->attrs + a->offset;
     int32_t names = 0;
@@ -304,14 +319,16 @@ static enum shk_status set_number(struct import *im, const struct shk_op *op, co
     }
     while (a->type == SHK_ATTR_ENUM && a->enum_names[names])
         names++;
-    if (!(value >= INT32_MIN && value <= INT32_MAX) || (a->type == SHK_ATTR_ENUM && !(value >= 0 && value < names)))
-        return shk_op_fail(im->graph, op, SHK_ERROR_BAD_MODEL, im->error, "%s is %g, which is no valid value", a->name,
-                           value);
+    if (!(value >= INT32_MIN && value <= INT32_MAX) ||
+        (a->type == SHK_ATTR_ENUM && !(value >= 0 && value < names)))
+        return shk_op_fail(im->graph, op, SHK_ERROR_BAD_MODEL, im->error, "%s is %g, which is no valid value",
+                           a->name, value);
     *(int32_t *)(void *)at = (int32_t)value;
     return SHK_OK;
 }
 
-static enum shk_status read_options(struct import *im, const struct shk_fb_table *table, const struct shk_op *op)
+static enum shk_status read_options(struct import *im, const struct shk_fb_table *table,
+                                    const struct shk_op *op)
 {
     const struct shk_op_spelling *spelling = op->spelling;
     int32_t type = (uint8_t)shk_fb_int(table, OPERATOR_OPTIONS_TYPE, 1, 0);
@@ -319,8 +336,8 @@ static enum shk_status read_options(struct import *im, const struct shk_fb_table
     if (type == 0 || spelling->attr_count == 0)
         return SHK_OK;
     if (type != spelling->options)
-        return shk_op_fail(im->graph, op, SHK_ERROR_BAD_MODEL, im->error, "options of type %d, expected type %d", type,
-                           spelling->options);
+        return shk_op_fail(im->graph, op, SHK_ERROR_BAD_MODEL, im->error,
+                           "options of type %d, expected type %d", type, spelling->options);
     for (uint32_t k = 0; k < spelling->attr_count; k++) {
         const struct shk_attr *a = &spelling->attrs[k];
         enum shk_status status = SHK_OK;
@@ -330,9 +347,10 @@ static enum shk_status read_options(struct import *im, const struct shk_fb_table
             status = set_number(im, op, a,
                                 (double)shk_fb_float(&options, a->tflite_field, (float)a->default_value));
         else
-            status = set_number(im, op, a,
-                                (double)shk_fb_int(&options, a->tflite_field, a->type == SHK_ATTR_INT32 ? 4 : 1,
-                                                   (int64_t)a->default_value));
+            status =
+                set_number(im, op, a,
+                           (double)shk_fb_int(&options, a->tflite_field, a->type == SHK_ATTR_INT32 ? 4 : 1,
+                                              (int64_t)a->default_value));
         if (status)
             return status;
     }
@@ -350,7 +368,8 @@ static enum shk_status read_custom_options(struct import *im, const struct shk_f
     if (bytes.count == 0)
         return SHK_OK;
     if (!shk_flex_map_open(im->fb.data + bytes.at, bytes.count, &map))
-        return shk_op_fail(im->graph, op, SHK_ERROR_BAD_MODEL, im->error, "its options are not a FlexBuffer map");
+        return shk_op_fail(im->graph, op, SHK_ERROR_BAD_MODEL, im->error,
+                           "its options are not a FlexBuffer map");
     for (uint32_t k = 0; k < op->spelling->attr_count; k++) {
         const struct shk_attr *a = &op->spelling->attrs[k];
         double value;
@@ -392,8 +411,8 @@ static enum shk_status import_op(struct import *im, struct shk_fb_table table, u
     uint32_t *indices = im->scratch;
     read_indices(&inputs, indices);
     read_indices(&outputs, indices + inputs.count);
-    status = shk_graph_add_op(im->graph, spelling, indices, inputs.count, indices + inputs.count, outputs.count, &op,
-                              im->error);
+    status = shk_graph_add_op(im->graph, spelling, indices, inputs.count, indices + inputs.count,
+                              outputs.count, &op, im->error);
     if (!status)
         status = spelling->builtin == SHK_BUILTIN_CUSTOM ? read_custom_options(im, &table, op)
                                                          : read_options(im, &table, op);
@@ -425,8 +444,10 @@ static enum shk_status check_static(struct import *im, const struct shk_fb_table
     struct shk_fb_vector signature = shk_fb_vector(&table, TENSOR_SHAPE_SIGNATURE, 4);
     for (uint32_t i = 1; i < signature.count; i++)
         if (shk_fb_vector_int(&signature, i, 4) < 0)
-            return fail(im, SHK_ERROR_UNSUPPORTED, "dimension %u of the input '%s' is dynamic; convert the model with "
-                        "a fixed input shape", i, im->graph->tensors[tensor].name);
+            return fail(im, SHK_ERROR_UNSUPPORTED,
+                        "dimension %u of the input '%s' is dynamic; convert the model with "
+                        "a fixed input shape",
+                        i, im->graph->tensors[tensor].name);
     return check_intact(im);
 }
 
@@ -452,8 +473,10 @@ static enum shk_status import_edges(struct import *im, const struct shk_fb_table
 static enum shk_status import_model(struct import *im)
 {
     if (!shk_fb_has_identifier(&im->fb, TFLITE_IDENTIFIER))
-        return fail(im, SHK_ERROR_BAD_MODEL, "this is not a TensorFlow Lite model: %zu bytes without the identifier "
-                    "%s", im->fb.size, TFLITE_IDENTIFIER);
+        return fail(im, SHK_ERROR_BAD_MODEL,
+                    "this is not a TensorFlow Lite model: %zu bytes without the identifier "
+                    "%s",
+                    im->fb.size, TFLITE_IDENTIFIER);
     struct shk_fb_table model = shk_fb_root(&im->fb);
     struct shk_fb_vector subgraphs = shk_fb_vector(&model, MODEL_SUBGRAPHS, 4);
     uint32_t version = (uint32_t)shk_fb_int(&model, MODEL_VERSION, 4, 0);
@@ -476,12 +499,13 @@ static enum shk_status import_model(struct import *im)
     return status;
 }
 
-enum shk_status shk_model_load_memory(const void *data, size_t size, const char *name, struct shk_model **model,
-                                      struct shk_error *error)
+enum shk_status shk_model_load_memory(const void *data, size_t size, const char *name,
+                                      struct shk_model **model, struct shk_error *error)
 {
     const char *shown = name ? name : "model";
     if (!data || size == 0)
-        return shk_fail(error, SHK_ERROR_BAD_MODEL, "%s: the file is empty, expected a TensorFlow Lite model", shown);
+        return shk_fail(error, SHK_ERROR_BAD_MODEL, "%s: the file is empty, expected a TensorFlow Lite model",
+                        shown);
     if (size > MAX_FILE_BYTES)
         return shk_fail(error, SHK_ERROR_BAD_MODEL, "%s: %zu bytes, expected at most %zu", shown, size,
                         MAX_FILE_BYTES);

@@ -12,7 +12,7 @@
 
 struct shk_labels {
     uint32_t count;
-    char *text;           /* the file, with lines ended by NUL */
+    char *text;          /* the file, with lines ended by NUL */
     const char *names[]; /* into text */
 };
 
@@ -29,7 +29,8 @@ static bool is_line_end(char c)
     return c == '\n' || c == '\r';
 }
 
-/* Cuts `text` (NUL-terminated, `size` long) into lines. *bad_line is the first that is no text, from 1, or 0. */
+/* Cuts `text` (NUL-terminated, `size` long) into lines. *bad_line is the first that is no text, from 1, or 0.
+ */
 static void split_lines(struct shk_labels *labels, size_t size, size_t *bad_line)
 {
     char *line = labels->text, *end = line + size;
@@ -70,7 +71,8 @@ static enum shk_status parse(const char *path, char *text, size_t size, uint32_t
         status = shk_fail(error, SHK_ERROR_BAD_MODEL,
                           "%s: line %zu is not UTF-8 text; expected one class name per line", path, bad_line);
     else if (l->count == 0)
-        status = shk_fail(error, SHK_ERROR_BAD_MODEL, "%s: no labels; expected one class name per line", path);
+        status =
+            shk_fail(error, SHK_ERROR_BAD_MODEL, "%s: no labels; expected one class name per line", path);
     else if (class_count && l->count != class_count)
         status = shk_fail(error, SHK_ERROR_BAD_MODEL,
                           "%s: %u labels, the model has %u classes; expected one class name per line, in the "

@@ -3,6 +3,7 @@
 
 #include "util.h"
 
+/* clang-format off: as tables, not one per line */
 static const char *const types[] = {
     "FLOAT32", "FLOAT16", "INT32", "UINT8", "INT64", "STRING", "BOOL", "INT16", "COMPLEX64", "INT8",
     "FLOAT64", "COMPLEX128", "UINT64", "RESOURCE", "VARIANT", "UINT32", "UINT16", "INT4",
@@ -34,6 +35,7 @@ static const char *const builtins[] = {
     "DYNAMIC_UPDATE_SLICE", "RELU_0_TO_1", "UNSORTED_SEGMENT_PROD", "UNSORTED_SEGMENT_MAX",
     "UNSORTED_SEGMENT_SUM", "ATAN2", "UNSORTED_SEGMENT_MIN", "SIGN", "BITCAST", "BITWISE_XOR", "RIGHT_SHIFT",
 };
+/* clang-format on */
 
 const char *tflite_type_name(int type)
 {

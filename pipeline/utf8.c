@@ -4,7 +4,12 @@
 size_t shk_utf8_character(const char *text, size_t size)
 {
     const unsigned char *b = (const unsigned char *)text;
-    size_t length = b[0] < 0x80 ? 1 : b[0] < 0xC2 ? 0 : b[0] < 0xE0 ? 2 : b[0] < 0xF0 ? 3 : b[0] < 0xF5 ? 4 : 0;
+    size_t length = b[0] < 0x80   ? 1
+                    : b[0] < 0xC2 ? 0
+                    : b[0] < 0xE0 ? 2
+                    : b[0] < 0xF0 ? 3
+                    : b[0] < 0xF5 ? 4
+                                  : 0;
     if (length > size)
         return 0;
     for (size_t i = 1; i < length; i++)
