@@ -3,7 +3,7 @@
 
 #include "util.h"
 
-/* clang-format off: as tables, not one per line */
+/* clang-format off */
 static const char *const types[] = {
     "FLOAT32", "FLOAT16", "INT32", "UINT8", "INT64", "STRING", "BOOL", "INT16", "COMPLEX64", "INT8",
     "FLOAT64", "COMPLEX128", "UINT64", "RESOURCE", "VARIANT", "UINT32", "UINT16", "INT4",
