@@ -66,6 +66,6 @@ void core_log_post_error(GstElement *element, const struct shk_error *error, con
     gint code;
     error_code(error->status, &domain, &code);
     gst_element_message_full(element, GST_MESSAGE_ERROR, domain, code, g_strdup(error->message),
-                             g_strdup_printf("while %s: %s", doing, shk_status_string(error->status)), __FILE__,
-                             G_STRFUNC, __LINE__);
+                             g_strdup_printf("while %s: %s", doing, shk_status_string(error->status)),
+                             __FILE__, G_STRFUNC, __LINE__);
 }

@@ -8,8 +8,8 @@
 
 G_BEGIN_DECLS
 
-/* For struct shk_*_params.log: everything goes to the debug category "shrikecore", as from `object`, which must
- * outlive what was created with it. */
+/* For struct shk_*_params.log: everything goes to the debug category "shrikecore", as from `object`, which
+ * must outlive what was created with it. */
 struct shk_log core_log(GstObject *object);
 
 /* Posts one error message on the bus, in the domain and with the code that fits error->status, with

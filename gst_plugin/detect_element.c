@@ -5,31 +5,31 @@
  * @title: shrikedetect
  * @short_description: int8 object detection with Vulkan compute
  *
- * Runs a quantized TensorFlow Lite detector on every frame. The frame passes through untouched; what was found is
- * attached to it, together with where the time went (shrike_meta.h, or the README, describe both metas).
+ * Runs a quantized TensorFlow Lite detector on every frame. The frame passes through untouched; what was
+ * found is attached to it, together with where the time went (shrike_meta.h, or the README, describe both
+ * metas).
  *
- * Up to #GstShrikeDetect:max-in-flight frames are on the device at a time. When all are taken the element blocks
- * upstream: put a leaky queue before it to drop frames instead. Frames leave in the order in which they came, with
- * all serialized events between them in their places.
+ * Up to #GstShrikeDetect:max-in-flight frames are on the device at a time. When all are taken the element
+ * blocks upstream: put a leaky queue before it to drop frames instead. Frames leave in the order in which
+ * they came, with all serialized events between them in their places.
  *
- * All of the model runs on the chosen Vulkan device, or the element fails to start with a message that names the
- * op and the reason. The C reference implementation runs only where device=cpu-reference asks for it.
+ * All of the model runs on the chosen Vulkan device, or the element fails to start with a message that names
+ * the op and the reason. The C reference implementation runs only where device=cpu-reference asks for it.
  *
  * |[
- * gst-launch-1.0 videotestsrc pattern=ball ! video/x-raw,width=640,height=480 ! shrikedetect ! shrikeoverlay !
- *   videoconvert ! autovideosink
+ * gst-launch-1.0 videotestsrc pattern=ball ! shrikedetect ! shrikeoverlay ! videoconvert ! autovideosink
  * ]| The embedded default model on generated video.
  * |[
- * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert !
- *   shrikedetect model-file=detect.tflite label-file=coco.txt score-threshold=0.6 ! shrikeoverlay !
- *   videoconvert ! autovideosink
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! \
+ *   shrikedetect model-file=detect.tflite label-file=coco.txt score-threshold=0.6 ! \
+ *   shrikeoverlay ! videoconvert ! autovideosink
  * ]| A model of your own on a video file.
  * |[
  * gst-launch-1.0 -m videotestsrc num-buffers=300 ! shrikedetect ! fakesink
  * ]| At the end of the stream a message `shrike-stats` with the percentiles of every stage is posted.
  *
- * Environment: SHRIKE_VALIDATION=1 turns the Khronos validation layer on; its messages go to the debug category
- * `shrikecore` and their number is the field validation-messages of #GstShrikeDetect:stats.
+ * Environment: SHRIKE_VALIDATION=1 turns the Khronos validation layer on; its messages go to the debug
+ * category `shrikecore` and their number is the field validation-messages of #GstShrikeDetect:stats.
  */
 #include "detect_element.h"
 
@@ -203,10 +203,11 @@ static gboolean open_model(GstShrikeDetect *self, const struct engine_settings *
     replace_engine(self, &engine);
     self->slots = settings->max_in_flight;
     if (shk_model_decoder(engine.model) == SHK_DECODER_NONE)
-        GST_ELEMENT_WARNING(self, STREAM, NOT_IMPLEMENTED,
-                            ("%s: no decoder for the outputs of this model: frames pass without detections",
-                             shk_model_name(engine.model)),
-                            ("use a model that ends in TFLite_Detection_PostProcess or in one score per class"));
+        GST_ELEMENT_WARNING(
+            self, STREAM, NOT_IMPLEMENTED,
+            ("%s: no decoder for the outputs of this model: frames pass without detections",
+             shk_model_name(engine.model)),
+            ("use a model that ends in TFLite_Detection_PostProcess or in one score per class"));
     return TRUE;
 }
 
@@ -238,7 +239,8 @@ static GstStateChangeReturn change_state(GstElement *element, GstStateChange tra
             return GST_STATE_CHANGE_FAILURE;
         gst_shrike_detect_reset_flow(self);
     }
-    GstStateChangeReturn result = GST_ELEMENT_CLASS(gst_shrike_detect_parent_class)->change_state(element, transition);
+    GstStateChangeReturn result =
+        GST_ELEMENT_CLASS(gst_shrike_detect_parent_class)->change_state(element, transition);
     if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
         gst_shrike_detect_drain_session(self);
     if (transition == GST_STATE_CHANGE_READY_TO_NULL)
@@ -258,45 +260,65 @@ static void finalize(GObject *object)
 static void install_properties(GObjectClass *class)
 {
     const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
-    g_object_class_install_property(class, PROP_MODEL_FILE,
-        g_param_spec_string("model-file", "Model file",
-                            "TensorFlow Lite file with an int8 or uint8 quantized detector or classifier; unset: the "
-                            "embedded default model, which finds simple shapes", NULL, flags));
-    g_object_class_install_property(class, PROP_LABEL_FILE,
-        g_param_spec_string("label-file", "Label file",
-                            "Text file with one class name per line, UTF-8, as many as the model has classes; unset: "
-                            "the default model's own names, \"class <id>\" for other models", NULL, flags));
+    g_object_class_install_property(
+        class, PROP_MODEL_FILE,
+        g_param_spec_string(
+            "model-file", "Model file",
+            "TensorFlow Lite file with an int8 or uint8 quantized detector or classifier; unset: the "
+            "embedded default model, which finds simple shapes",
+            NULL, flags));
+    g_object_class_install_property(
+        class, PROP_LABEL_FILE,
+        g_param_spec_string(
+            "label-file", "Label file",
+            "Text file with one class name per line, UTF-8, as many as the model has classes; unset: "
+            "the default model's own names, \"class <id>\" for other models",
+            NULL, flags));
     g_object_class_install_property(class, PROP_SCORE_THRESHOLD,
-        g_param_spec_float("score-threshold", "Score threshold", "Detections with less confidence are not reported",
-                           0.0f, 1.0f, DEFAULT_SCORE_THRESHOLD, flags));
-    g_object_class_install_property(class, PROP_IOU_THRESHOLD,
-        g_param_spec_float("iou-threshold", "IoU threshold",
-                           "Of two boxes of one class whose intersection over union is larger, only the more confident "
-                           "is kept (non-maximum suppression); negative: as the model says, else 0.5",
-                           -1.0f, 1.0f, DEFAULT_IOU_THRESHOLD, flags));
-    g_object_class_install_property(class, PROP_MAX_DETECTIONS,
-        g_param_spec_uint("max-detections", "Maximum detections",
-                          "Most detections reported per frame, the most confident ones; 0: as the model says, else 100",
-                          0, 1000, DEFAULT_MAX_DETECTIONS, flags));
-    g_object_class_install_property(class, PROP_DEVICE,
-        g_param_spec_string("device", "Device",
-                            "Vulkan device: index, UUID or part of the name as listed by `shrike devices`; unset: the "
-                            "best one; \"cpu-reference\": the plain C reference instead of Vulkan (same results, slow)",
-                            NULL, flags));
-    g_object_class_install_property(class, PROP_MAX_IN_FLIGHT,
-        g_param_spec_uint("max-in-flight", "Maximum frames in flight",
-                          "Frames on the device at a time. 1 gives the least latency; more let the CPU prepare the "
-                          "next frame while the device works. Upstream blocks when all are taken",
-                          1, 16, DEFAULT_MAX_IN_FLIGHT, flags));
-    g_object_class_install_property(class, PROP_CACHE_DIR,
-        g_param_spec_string("cache-dir", "Cache folder",
-                            "Where the driver's compiled pipelines are kept, for a faster start; unset: shrike/ in the "
-                            "user's cache folder; empty: nowhere", NULL, flags));
-    g_object_class_install_property(class, PROP_STATS,
-        g_param_spec_boxed("stats", "Statistics",
-                           "frames, dropped, device, and <stage>-p50, -p95 and -p99 in ns over the last frames for the "
-                           "stages queue, upload, preprocess, inference, readback, decode and total",
-                           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+                                    g_param_spec_float("score-threshold", "Score threshold",
+                                                       "Detections with less confidence are not reported",
+                                                       0.0f, 1.0f, DEFAULT_SCORE_THRESHOLD, flags));
+    g_object_class_install_property(
+        class, PROP_IOU_THRESHOLD,
+        g_param_spec_float(
+            "iou-threshold", "IoU threshold",
+            "Of two boxes of one class whose intersection over union is larger, only the more confident "
+            "is kept (non-maximum suppression); negative: as the model says, else 0.5",
+            -1.0f, 1.0f, DEFAULT_IOU_THRESHOLD, flags));
+    g_object_class_install_property(
+        class, PROP_MAX_DETECTIONS,
+        g_param_spec_uint(
+            "max-detections", "Maximum detections",
+            "Most detections reported per frame, the most confident ones; 0: as the model says, else 100", 0,
+            1000, DEFAULT_MAX_DETECTIONS, flags));
+    g_object_class_install_property(
+        class, PROP_DEVICE,
+        g_param_spec_string(
+            "device", "Device",
+            "Vulkan device: index, UUID or part of the name as listed by `shrike devices`; unset: the "
+            "best one; \"cpu-reference\": the plain C reference instead of Vulkan (same results, slow)",
+            NULL, flags));
+    g_object_class_install_property(
+        class, PROP_MAX_IN_FLIGHT,
+        g_param_spec_uint(
+            "max-in-flight", "Maximum frames in flight",
+            "Frames on the device at a time. 1 gives the least latency; more let the CPU prepare the "
+            "next frame while the device works. Upstream blocks when all are taken",
+            1, 16, DEFAULT_MAX_IN_FLIGHT, flags));
+    g_object_class_install_property(
+        class, PROP_CACHE_DIR,
+        g_param_spec_string(
+            "cache-dir", "Cache folder",
+            "Where the driver's compiled pipelines are kept, for a faster start; unset: shrike/ in the "
+            "user's cache folder; empty: nowhere",
+            NULL, flags));
+    g_object_class_install_property(
+        class, PROP_STATS,
+        g_param_spec_boxed(
+            "stats", "Statistics",
+            "frames, dropped, device, and <stage>-p50, -p95 and -p99 in ns over the last frames for the "
+            "stages queue, upload, preprocess, inference, readback, decode and total",
+            GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 
 static void gst_shrike_detect_class_init(GstShrikeDetectClass *class)

@@ -1,5 +1,5 @@
-/* shrikedetect's pads. Two threads meet in the queue: the sink pad's streaming thread copies frames to the device,
- * the source pad's task waits for them, oldest first, attaches what was found and pushes.
+/* shrikedetect's pads. Two threads meet in the queue: the sink pad's streaming thread copies frames to the
+ * device, the source pad's task waits for them, oldest first, attaches what was found and pushes.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
@@ -64,11 +64,13 @@ static void warn_of_crop(GstShrikeDetect *self, GstBuffer *buffer)
     if (self->warned_crop)
         return;
     self->warned_crop = TRUE;
-    GST_ELEMENT_WARNING(self, STREAM, FORMAT,
-                        ("GstVideoCropMeta of %ux%u at %u,%u is empty or outside of the %dx%d frame: ignored, the whole "
-                         "frame is searched", crop->width, crop->height, crop->x, crop->y,
-                         GST_VIDEO_INFO_WIDTH(&self->info), GST_VIDEO_INFO_HEIGHT(&self->info)),
-                        ("mend the element upstream that sets it; said once per stream"));
+    GST_ELEMENT_WARNING(
+        self, STREAM, FORMAT,
+        ("GstVideoCropMeta of %ux%u at %u,%u is empty or outside of the %dx%d frame: ignored, the whole "
+         "frame is searched",
+         crop->width, crop->height, crop->x, crop->y, GST_VIDEO_INFO_WIDTH(&self->info),
+         GST_VIDEO_INFO_HEIGHT(&self->info)),
+        ("mend the element upstream that sets it; said once per stream"));
 }
 
 static GstFlowReturn submit_frame(GstShrikeDetect *self, GstBuffer *buffer, struct frame_area *area)
@@ -77,8 +79,10 @@ static GstFlowReturn submit_frame(GstShrikeDetect *self, GstBuffer *buffer, stru
     struct shk_error error;
     if (!frame_map_acquire(&map, &self->info, buffer)) {
         GST_ELEMENT_ERROR(self, STREAM, FORMAT,
-                          ("a buffer of %" G_GSIZE_FORMAT " bytes does not hold the %dx%d %s frame that its caps or its "
-                           "GstVideoMeta describe", gst_buffer_get_size(buffer), GST_VIDEO_INFO_WIDTH(&self->info),
+                          ("a buffer of %" G_GSIZE_FORMAT
+                           " bytes does not hold the %dx%d %s frame that its caps or its "
+                           "GstVideoMeta describe",
+                           gst_buffer_get_size(buffer), GST_VIDEO_INFO_WIDTH(&self->info),
                            GST_VIDEO_INFO_HEIGHT(&self->info),
                            gst_video_format_to_string(GST_VIDEO_INFO_FORMAT(&self->info))),
                           ("mend the element upstream that made it"));
@@ -99,8 +103,9 @@ static GstFlowReturn submit_frame(GstShrikeDetect *self, GstBuffer *buffer, stru
 static GstFlowReturn sink_chain(GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
     GstShrikeDetect *self = GST_SHRIKE_DETECT(parent);
-    struct detect_item item = {
-        .kind = DETECT_ITEM_FRAME, .object = GST_MINI_OBJECT_CAST(buffer), .arrival = gst_util_get_timestamp()};
+    struct detect_item item = {.kind = DETECT_ITEM_FRAME,
+                               .object = GST_MINI_OBJECT_CAST(buffer),
+                               .arrival = gst_util_get_timestamp()};
     GstFlowReturn flow = GST_FLOW_NOT_NEGOTIATED;
     if (self->have_info)
         flow = detect_queue_reserve(&self->queue, self->slots, &item.in_flight);
@@ -128,8 +133,8 @@ static gboolean take_caps(GstShrikeDetect *self, GstEvent *event)
 
 /* ---- Out of the device: the source pad's task ---- */
 
-/* The stream's latency grows by what a frame has to wait for with all slots taken. It goes up at once and with some
- * room, and down only when it has become half, so that the pipeline need not be told often. */
+/* The stream's latency grows by what a frame has to wait for with all slots taken. It goes up at once and
+ * with some room, and down only when it has become half, so that the pipeline need not be told often. */
 static void update_latency(GstShrikeDetect *self)
 {
     gboolean changed = FALSE;
@@ -161,8 +166,8 @@ static GstBuffer *attach_result(GstShrikeDetect *self, const struct detect_item 
                                 const struct shk_result *result)
 {
     GstClock *clock = gst_element_get_clock(GST_ELEMENT(self));
-    struct detect_meta_context context = {self->engine.labels, self->engine.label_count, self->engine.device_name,
-                                          clock};
+    struct detect_meta_context context = {self->engine.labels, self->engine.label_count,
+                                          self->engine.device_name, clock};
     struct detect_meta_frame frame = {.detections = result->detections,
                                       .detection_count = result->detection_count,
                                       .area = item->area,
@@ -353,8 +358,8 @@ static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
     return gst_pad_event_default(pad, parent, event);
 }
 
-/* The ALLOCATION query goes downstream like all serialized ones and comes back as it is: the frame passes untouched,
- * so that only downstream can say which strides, metas and memories it takes. */
+/* The ALLOCATION query goes downstream like all serialized ones and comes back as it is: the frame passes
+ * untouched, so that only downstream can say which strides, metas and memories it takes. */
 static gboolean sink_query(GstPad *pad, GstObject *parent, GstQuery *query)
 {
     GstShrikeDetect *self = GST_SHRIKE_DETECT(parent);

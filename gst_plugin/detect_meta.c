@@ -29,13 +29,12 @@ static GQuark class_name(const struct detect_meta_context *context, guint class_
 
 static GstStructure *describe_detection(const struct shk_detection *detection)
 {
-    return gst_structure_new(SHRIKE_DETECTION_PARAMS,
-                             SHRIKE_FIELD_LABEL_ID, G_TYPE_INT, (gint)detection->class_id,
-                             SHRIKE_FIELD_CONFIDENCE, G_TYPE_DOUBLE, (gdouble)detection->confidence,
-                             SHRIKE_FIELD_X_MIN, G_TYPE_DOUBLE, (gdouble)detection->x_min,
-                             SHRIKE_FIELD_Y_MIN, G_TYPE_DOUBLE, (gdouble)detection->y_min,
-                             SHRIKE_FIELD_X_MAX, G_TYPE_DOUBLE, (gdouble)detection->x_max,
-                             SHRIKE_FIELD_Y_MAX, G_TYPE_DOUBLE, (gdouble)detection->y_max, NULL);
+    return gst_structure_new(
+        SHRIKE_DETECTION_PARAMS, SHRIKE_FIELD_LABEL_ID, G_TYPE_INT, (gint)detection->class_id,
+        SHRIKE_FIELD_CONFIDENCE, G_TYPE_DOUBLE, (gdouble)detection->confidence, SHRIKE_FIELD_X_MIN,
+        G_TYPE_DOUBLE, (gdouble)detection->x_min, SHRIKE_FIELD_Y_MIN, G_TYPE_DOUBLE,
+        (gdouble)detection->y_min, SHRIKE_FIELD_X_MAX, G_TYPE_DOUBLE, (gdouble)detection->x_max,
+        SHRIKE_FIELD_Y_MAX, G_TYPE_DOUBLE, (gdouble)detection->y_max, NULL);
 }
 
 static void add_region(GstBuffer *buffer, GQuark name, const struct frame_area *area,
@@ -81,8 +80,8 @@ static void set_stages(GstStructure *fields, GstClock *clock, const struct shk_s
         char start[32], duration[32];
         g_snprintf(start, sizeof(start), "%s-start", shk_stage_string(i));
         g_snprintf(duration, sizeof(duration), "%s-duration", shk_stage_string(i));
-        gst_structure_set(fields, start, G_TYPE_UINT64, to_pipeline_clock(clock, stages[i].start),
-                          duration, G_TYPE_UINT64, stages[i].duration, NULL);
+        gst_structure_set(fields, start, G_TYPE_UINT64, to_pipeline_clock(clock, stages[i].start), duration,
+                          G_TYPE_UINT64, stages[i].duration, NULL);
     }
 }
 
@@ -105,9 +104,8 @@ void detect_meta_attach(GstBuffer *buffer, const struct detect_meta_context *con
         meta = gst_buffer_add_custom_meta(buffer, SHRIKE_LATENCY_META);
     GstStructure *fields = gst_custom_meta_get_structure(meta);
     set_stages(fields, context->clock, frame->stages);
-    gst_structure_set(fields, SHRIKE_FIELD_DROPPED, G_TYPE_UINT, frame->dropped,
-                      SHRIKE_FIELD_IN_FLIGHT, G_TYPE_UINT, frame->in_flight,
-                      SHRIKE_FIELD_BATCH_SIZE, G_TYPE_UINT, frame->batch_size,
+    gst_structure_set(fields, SHRIKE_FIELD_DROPPED, G_TYPE_UINT, frame->dropped, SHRIKE_FIELD_IN_FLIGHT,
+                      G_TYPE_UINT, frame->in_flight, SHRIKE_FIELD_BATCH_SIZE, G_TYPE_UINT, frame->batch_size,
                       SHRIKE_FIELD_DEVICE, G_TYPE_STRING, context->device, NULL);
     gst_structure_take_value(fields, SHRIKE_FIELD_DETECTIONS, &list);
 }

@@ -1,11 +1,12 @@
-/* The in-order queue between shrikedetect's pads: frames that the device works on, and the serialized events and
- * queries between them, in their places.
+/* The in-order queue between shrikedetect's pads: frames that the device works on, and the serialized events
+ * and queries between them, in their places.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The sink pad's streaming thread reserves a frame slot, submits, and pushes; the source pad's task pops, waits
- * for the device, and gives the slot back. Both ends block here and nowhere else, and both wake when the queue
- * is set flushing. A reserved slot stays counted until detect_queue_frame_done(), also when its item was dropped
- * by a flush: the device still has the frame. The lock is never held while anything outside is called. */
+ * The sink pad's streaming thread reserves a frame slot, submits, and pushes; the source pad's task pops,
+ * waits for the device, and gives the slot back. Both ends block here and nowhere else, and both wake when
+ * the queue is set flushing. A reserved slot stays counted until detect_queue_frame_done(), also when its
+ * item was dropped by a flush: the device still has the frame. The lock is never held while anything outside
+ * is called. */
 #ifndef SHRIKE_GST_DETECT_QUEUE_H
 #define SHRIKE_GST_DETECT_QUEUE_H
 

@@ -46,12 +46,14 @@ gboolean engine_open_device(struct engine *engine, const struct engine_settings 
     return TRUE;
 }
 
-static gboolean load_labels(struct engine *engine, const struct engine_settings *settings, struct shk_error *error)
+static gboolean load_labels(struct engine *engine, const struct engine_settings *settings,
+                            struct shk_error *error)
 {
     struct shk_labels *labels = NULL;
     enum shk_status status = SHK_OK;
     if (is_set(settings->label_file))
-        status = shk_labels_load_file(settings->label_file, shk_model_class_count(engine->model), &labels, error);
+        status =
+            shk_labels_load_file(settings->label_file, shk_model_class_count(engine->model), &labels, error);
     else if (!is_set(settings->model_file))
         status = shk_labels_load_default(&labels, error);
     if (status != SHK_OK)
@@ -76,12 +78,14 @@ static gboolean create_session(struct engine *engine, const struct engine_settin
     char *default_dir = g_build_filename(g_get_user_cache_dir(), "shrike", NULL);
     const char *cache_dir = settings->cache_dir ? settings->cache_dir : default_dir;
     params.cache_dir = is_set(cache_dir) ? cache_dir : NULL;
-    enum shk_status status = shk_session_create(engine->device, engine->model, &params, &engine->session, error);
+    enum shk_status status =
+        shk_session_create(engine->device, engine->model, &params, &engine->session, error);
     g_free(default_dir);
     return status == SHK_OK;
 }
 
-gboolean engine_open_model(struct engine *engine, const struct engine_settings *settings, struct shk_error *error)
+gboolean engine_open_model(struct engine *engine, const struct engine_settings *settings,
+                           struct shk_error *error)
 {
     enum shk_status status = is_set(settings->model_file)
                                  ? shk_model_load_file(settings->model_file, &engine->model, error)

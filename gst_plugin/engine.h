@@ -35,11 +35,12 @@ struct engine {
     struct shk_log log;
 };
 
-/* Device first and by itself: whether there is one is known on READY, and going back and forth between READY and
- * PAUSED must not pay for it. Both leave nothing behind when they fail. */
+/* Device first and by itself: whether there is one is known on READY, and going back and forth between READY
+ * and PAUSED must not pay for it. Both leave nothing behind when they fail. */
 gboolean engine_open_device(struct engine *engine, const struct engine_settings *settings, struct shk_log log,
                             struct shk_error *error);
-gboolean engine_open_model(struct engine *engine, const struct engine_settings *settings, struct shk_error *error);
+gboolean engine_open_model(struct engine *engine, const struct engine_settings *settings,
+                           struct shk_error *error);
 
 void engine_close_model(struct engine *engine);
 void engine_close(struct engine *engine);

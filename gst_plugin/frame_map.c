@@ -103,7 +103,8 @@ gboolean frame_area_transform(const struct frame_area *area, struct shk_detectio
 {
     if (area->width == area->frame_width && area->height == area->frame_height)
         return TRUE;
-    float scale_x = (float)area->frame_width / area->width, scale_y = (float)area->frame_height / area->height;
+    float scale_x = (float)area->frame_width / area->width,
+          scale_y = (float)area->frame_height / area->height;
     float left = (float)area->x / area->frame_width, top = (float)area->y / area->frame_height;
     detection->x_min = CLAMP((detection->x_min - left) * scale_x, 0.0f, 1.0f);
     detection->x_max = CLAMP((detection->x_max - left) * scale_x, 0.0f, 1.0f);

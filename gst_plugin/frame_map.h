@@ -10,8 +10,9 @@ G_BEGIN_DECLS
 
 #define FRAME_FORMATS "{ NV12, I420, YUY2, RGB, BGR, RGBx, BGRx, RGBA, BGRA, GRAY8 }"
 
-/* The rectangle, in pixels of the frame in memory, that caps and metas speak of. It is the whole frame, except
- * where the caps have the size of a GstVideoCropMeta's rectangle and not of the frame, as after videocrop. */
+/* The rectangle, in pixels of the frame in memory, that caps and metas speak of. It is the whole frame,
+ * except where the caps have the size of a GstVideoCropMeta's rectangle and not of the frame, as after
+ * videocrop. */
 struct frame_area {
     guint frame_width, frame_height;
     guint x, y, width, height;

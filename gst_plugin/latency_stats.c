@@ -44,8 +44,8 @@ void latency_stats_describe(const struct latency_stats *stats, GstStructure *str
 {
     static const guint percents[] = {50, 95, 99};
     guint64 sorted[LATENCY_STATS_WINDOW];
-    gst_structure_set(structure, "frames", G_TYPE_UINT64, stats->frames, "dropped", G_TYPE_UINT64, stats->dropped,
-                      NULL);
+    gst_structure_set(structure, "frames", G_TYPE_UINT64, stats->frames, "dropped", G_TYPE_UINT64,
+                      stats->dropped, NULL);
     for (guint i = 0; i < SHK_STAGE_COUNT; i++) {
         gsize count = sort_window(stats, stats->stages[i], sorted);
         for (guint k = 0; k < G_N_ELEMENTS(percents); k++) {

@@ -73,7 +73,8 @@ static void describe_pixels(struct overlay_canvas *canvas)
     GstVideoMeta *meta = gst_buffer_get_video_meta(canvas->buffer);
     if (!meta)
         meta = gst_buffer_add_video_meta(canvas->buffer, GST_VIDEO_FRAME_FLAG_NONE,
-                                         GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB, canvas->width, canvas->height);
+                                         GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB, canvas->width,
+                                         canvas->height);
     meta->width = canvas->width;
     meta->height = canvas->height;
     meta->stride[0] = (gint)canvas->width * 4;
@@ -141,13 +142,15 @@ static struct extent clip_box(const struct overlay_box *box, const struct box_st
                            CLAMP(box->y + box->height, 0, style->frame_height)};
 }
 
-/* The label sits on the box's upper edge, or inside where there is no room above, and never leaves the frame. */
+/* The label sits on the box's upper edge, or inside where there is no room above, and never leaves the frame.
+ */
 static struct extent place_plate(const struct overlay_box *box, const struct box_style *style,
                                  struct overlay_text *text)
 {
     struct extent clipped = clip_box(box, style);
     int text_width, text_height;
-    pango_layout_set_width(text->layout, (int)(MAX(style->frame_width - 2 * style->padding, 1) * PANGO_SCALE));
+    pango_layout_set_width(text->layout,
+                           (int)(MAX(style->frame_width - 2 * style->padding, 1) * PANGO_SCALE));
     pango_layout_set_text(text->layout, box->label, -1);
     pango_layout_get_pixel_size(text->layout, &text_width, &text_height);
     double width = text_width + 2 * style->padding;

@@ -14,7 +14,8 @@ struct overlay_color {
     double red, green, blue;
 };
 
-/* One colour per class, the same in every run: from its number, or from the name where there is none (< 0). */
+/* One colour per class, the same in every run: from its number, or from the name where there is none (< 0).
+ */
 struct overlay_color overlay_class_color(gint class_id, const char *name);
 
 /* Text on a canvas. Kept between frames, as pango's font look-up is slow. */
@@ -32,8 +33,8 @@ void overlay_text_set_size(struct overlay_text *text, double pixels);
 /* Text height that suits a frame of this size, in pixels. */
 double overlay_text_size_for(guint frame_width, guint frame_height);
 
-/* Pixels that cairo draws on and GStreamer blends: BGRA, premultiplied. The memory is reused as soon as nobody
- * else holds it. */
+/* Pixels that cairo draws on and GStreamer blends: BGRA, premultiplied. The memory is reused as soon as
+ * nobody else holds it. */
 struct overlay_canvas {
     GstBuffer *buffer;
     gsize capacity;
@@ -49,7 +50,8 @@ gboolean overlay_canvas_begin(struct overlay_canvas *canvas, guint width, guint 
 GstVideoOverlayRectangle *overlay_canvas_end(struct overlay_canvas *canvas, gint x, gint y);
 void overlay_canvas_clear(struct overlay_canvas *canvas);
 
-void overlay_rounded_rectangle(cairo_t *cairo, double x, double y, double width, double height, double radius);
+void overlay_rounded_rectangle(cairo_t *cairo, double x, double y, double width, double height,
+                               double radius);
 
 struct overlay_box {
     double x, y, width, height; /* pixels of the frame */

@@ -6,18 +6,18 @@
  * @short_description: draws detections and their latency on video
  *
  * Draws a box for every GstVideoRegionOfInterestMeta on the frame, with its label and, where there is a param
- * structure "detection", its confidence: what shrikedetect writes, and other elements too. A class has the same
- * colour in every run. Frames with the "ShrikeLatency" meta also get a panel with the latest and the median time of
- * every stage.
+ * structure "detection", its confidence: what shrikedetect writes, and other elements too. A class has the
+ * same colour in every run. Frames with the "ShrikeLatency" meta also get a panel with the latest and the
+ * median time of every stage.
  *
- * Where downstream takes GstVideoOverlayCompositionMeta (most video sinks do), the pixels stay untouched and the
- * drawing travels with the frame; else it is blended into the frame.
+ * Where downstream takes GstVideoOverlayCompositionMeta (most video sinks do), the pixels stay untouched and
+ * the drawing travels with the frame; else it is blended into the frame.
  *
  * |[
  * gst-launch-1.0 videotestsrc pattern=ball ! shrikedetect ! shrikeoverlay ! videoconvert ! autovideosink
  * ]| Boxes and latency on screen.
  * |[
- * gst-launch-1.0 videotestsrc pattern=ball num-buffers=10 ! shrikedetect ! shrikeoverlay show-latency=false !
+ * gst-launch-1.0 videotestsrc pattern=ball num-buffers=10 ! shrikedetect ! shrikeoverlay show-latency=false ! \
  *   videoconvert ! pngenc ! multifilesink location=frame-%02d.png
  * ]| Pictures with boxes only.
  */
@@ -57,9 +57,10 @@ struct _GstShrikeOverlay {
 };
 
 #define COMPOSITION GST_CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION
-#define OVERLAY_CAPS                                                                                              \
-    GST_VIDEO_CAPS_MAKE(FRAME_FORMATS)                                                                            \
-    ";" GST_VIDEO_CAPS_MAKE_WITH_FEATURES(GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY "," COMPOSITION, FRAME_FORMATS)
+#define OVERLAY_CAPS                                                                                         \
+    GST_VIDEO_CAPS_MAKE(FRAME_FORMATS)                                                                       \
+    ";" GST_VIDEO_CAPS_MAKE_WITH_FEATURES(GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY "," COMPOSITION,             \
+                                          FRAME_FORMATS)
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(OVERLAY_CAPS));
 static GstStaticPadTemplate src_template =
@@ -128,11 +129,11 @@ static gboolean take_caps(GstShrikeOverlay *self, GstEvent *event)
 
 /* ---- Drawing ---- */
 
-static void take_region(GstShrikeOverlay *self, struct overlay_box *box, const GstVideoRegionOfInterestMeta *region,
-                        gboolean with_label)
+static void take_region(GstShrikeOverlay *self, struct overlay_box *box,
+                        const GstVideoRegionOfInterestMeta *region, gboolean with_label)
 {
-    const GstStructure *detection =
-        gst_video_region_of_interest_meta_get_param((GstVideoRegionOfInterestMeta *)region, SHRIKE_DETECTION_PARAMS);
+    const GstStructure *detection = gst_video_region_of_interest_meta_get_param(
+        (GstVideoRegionOfInterestMeta *)region, SHRIKE_DETECTION_PARAMS);
     const char *name = region->roi_type ? g_quark_to_string(region->roi_type) : "object";
     gint class_id = -1;
     gdouble confidence = -1;
@@ -140,7 +141,10 @@ static void take_region(GstShrikeOverlay *self, struct overlay_box *box, const G
         gst_structure_get_int(detection, SHRIKE_FIELD_LABEL_ID, &class_id);
         gst_structure_get_double(detection, SHRIKE_FIELD_CONFIDENCE, &confidence);
     }
-    *box = (struct overlay_box){.x = region->x, .y = region->y, .width = region->w, .height = region->h,
+    *box = (struct overlay_box){.x = region->x,
+                                .y = region->y,
+                                .width = region->w,
+                                .height = region->h,
                                 .color = overlay_class_color(class_id, name)};
     if (!with_label)
         return;
@@ -158,8 +162,8 @@ static guint take_regions(GstShrikeOverlay *self, GstBuffer *buffer, gboolean wi
     guint count = 0;
     gpointer state = NULL;
     GstMeta *meta;
-    while (count < MAX_BOXES &&
-           (meta = gst_buffer_iterate_meta_filtered(buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)))
+    while (count < MAX_BOXES && (meta = gst_buffer_iterate_meta_filtered(
+                                     buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)))
         take_region(self, &self->boxes[count++], (GstVideoRegionOfInterestMeta *)meta, with_labels);
     return count;
 }
@@ -200,8 +204,8 @@ static void attach(GstBuffer *buffer, GstVideoOverlayComposition *composition)
     }
     meta->overlay = gst_video_overlay_composition_make_writable(meta->overlay);
     for (guint i = 0; i < gst_video_overlay_composition_n_rectangles(composition); i++)
-        gst_video_overlay_composition_add_rectangle(meta->overlay,
-                                                    gst_video_overlay_composition_get_rectangle(composition, i));
+        gst_video_overlay_composition_add_rectangle(
+            meta->overlay, gst_video_overlay_composition_get_rectangle(composition, i));
 }
 
 static gboolean blend(GstShrikeOverlay *self, GstBuffer *buffer, GstVideoOverlayComposition *composition)
@@ -209,8 +213,10 @@ static gboolean blend(GstShrikeOverlay *self, GstBuffer *buffer, GstVideoOverlay
     GstVideoFrame frame;
     if (!gst_video_frame_map(&frame, &self->info, buffer, GST_MAP_READWRITE)) {
         GST_ELEMENT_ERROR(self, STREAM, FORMAT,
-                          ("a buffer of %" G_GSIZE_FORMAT " bytes does not hold the %dx%d %s frame that its caps or its "
-                           "GstVideoMeta describe", gst_buffer_get_size(buffer), GST_VIDEO_INFO_WIDTH(&self->info),
+                          ("a buffer of %" G_GSIZE_FORMAT
+                           " bytes does not hold the %dx%d %s frame that its caps or its "
+                           "GstVideoMeta describe",
+                           gst_buffer_get_size(buffer), GST_VIDEO_INFO_WIDTH(&self->info),
                            GST_VIDEO_INFO_HEIGHT(&self->info),
                            gst_video_format_to_string(GST_VIDEO_INFO_FORMAT(&self->info))),
                           ("mend the element upstream that made it"));
@@ -320,16 +326,22 @@ static void gst_shrike_overlay_class_init(GstShrikeOverlayClass *class)
     object_class->get_property = get_property;
     object_class->finalize = finalize;
     element_class->change_state = GST_DEBUG_FUNCPTR(change_state);
-    g_object_class_install_property(object_class, PROP_SHOW_LATENCY,
-        g_param_spec_boolean("show-latency", "Show latency",
-                             "Draw a panel with the latest and median time of every stage on frames that have the "
-                             "ShrikeLatency meta", TRUE, flags));
+    g_object_class_install_property(
+        object_class, PROP_SHOW_LATENCY,
+        g_param_spec_boolean(
+            "show-latency", "Show latency",
+            "Draw a panel with the latest and median time of every stage on frames that have the "
+            "ShrikeLatency meta",
+            TRUE, flags));
     g_object_class_install_property(object_class, PROP_SHOW_LABELS,
-        g_param_spec_boolean("show-labels", "Show labels", "Write label and confidence on the boxes", TRUE, flags));
+                                    g_param_spec_boolean("show-labels", "Show labels",
+                                                         "Write label and confidence on the boxes", TRUE,
+                                                         flags));
     gst_element_class_add_static_pad_template(element_class, &sink_template);
     gst_element_class_add_static_pad_template(element_class, &src_template);
     gst_element_class_set_static_metadata(element_class, "Shrike overlay", "Filter/Effect/Video",
-                                          "Draws detections and a latency panel on video", "The Shrike developers");
+                                          "Draws detections and a latency panel on video",
+                                          "The Shrike developers");
 }
 
 static void gst_shrike_overlay_init(GstShrikeOverlay *self)

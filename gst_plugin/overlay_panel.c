@@ -14,7 +14,7 @@ static const struct {
     const char *name;
     struct overlay_color color;
 } stages[OVERLAY_PANEL_STAGES] = {
-    {"queue", {0.62, 0.65, 0.70}},    {"upload", {0.38, 0.76, 1.00}}, {"preprocess", {0.65, 0.55, 1.00}},
+    {"queue", {0.62, 0.65, 0.70}},     {"upload", {0.38, 0.76, 1.00}},   {"preprocess", {0.65, 0.55, 1.00}},
     {"inference", {0.20, 0.84, 0.50}}, {"readback", {1.00, 0.75, 0.18}}, {"decode", {1.00, 0.48, 0.42}},
     {"total", {1.00, 1.00, 1.00}},
 };
@@ -55,7 +55,7 @@ static guint64 median(const struct overlay_panel *panel, guint stage)
 struct panel_layout {
     double size, row, padding;
     double width, height;
-    double swatch; /* left edge of the names */
+    double swatch;    /* left edge of the names */
     double last, p50; /* right edges of the number columns */
 };
 
@@ -119,7 +119,8 @@ static void draw_stage(cairo_t *cairo, struct overlay_text *text, const struct p
     const struct overlay_color *color = &stages[stage].color;
     if (stage != TOTAL) {
         double side = at->size * 0.6;
-        overlay_rounded_rectangle(cairo, at->padding, y + (at->size * 1.3 - side) / 2, side, side, side * 0.3);
+        overlay_rounded_rectangle(cairo, at->padding, y + (at->size * 1.3 - side) / 2, side, side,
+                                  side * 0.3);
         cairo_set_source_rgb(cairo, color->red, color->green, color->blue);
         cairo_fill(cairo);
     }
@@ -135,9 +136,10 @@ static void draw_summary(const struct overlay_panel *panel, struct overlay_text 
     char rate[16] = "-", summary[96];
     if (panel->rate > 0)
         g_snprintf(rate, sizeof(rate), panel->rate < 99.95 ? "%.1f" : "%.0f", panel->rate);
-    g_snprintf(summary, sizeof(summary), "%s fps, %u in flight, %" G_GUINT64_FORMAT " lost", rate, panel->in_flight,
-               panel->dropped);
-    show_text(panel->canvas.cairo, text, summary, at->padding, y, at->width - 2 * at->padding, PANGO_ALIGN_LEFT);
+    g_snprintf(summary, sizeof(summary), "%s fps, %u in flight, %" G_GUINT64_FORMAT " lost", rate,
+               panel->in_flight, panel->dropped);
+    show_text(panel->canvas.cairo, text, summary, at->padding, y, at->width - 2 * at->padding,
+              PANGO_ALIGN_LEFT);
 }
 
 static void draw(struct overlay_panel *panel, struct overlay_text *text, const struct panel_layout *at)
@@ -166,8 +168,8 @@ static void draw(struct overlay_panel *panel, struct overlay_text *text, const s
     draw_summary(panel, text, at, y);
 }
 
-GstVideoOverlayRectangle *overlay_panel_get(struct overlay_panel *panel, struct overlay_text *text, guint frame_width,
-                                            guint frame_height, gint64 now)
+GstVideoOverlayRectangle *overlay_panel_get(struct overlay_panel *panel, struct overlay_text *text,
+                                            guint frame_width, guint frame_height, gint64 now)
 {
     gboolean same_size = panel->drawn_width == frame_width && panel->drawn_height == frame_height;
     if (panel->rectangle && same_size && now - panel->drawn_at < REDRAW_INTERVAL)
@@ -178,7 +180,8 @@ GstVideoOverlayRectangle *overlay_panel_get(struct overlay_panel *panel, struct 
     if (panel->frames == 0 || at.width > frame_width * 0.6 || at.height > frame_height * 0.75)
         return NULL;
     if (panel->drawn_at && now > panel->drawn_at)
-        panel->rate = (double)(panel->frames - panel->frames_drawn) * G_USEC_PER_SEC / (double)(now - panel->drawn_at);
+        panel->rate =
+            (double)(panel->frames - panel->frames_drawn) * G_USEC_PER_SEC / (double)(now - panel->drawn_at);
     panel->frames_drawn = panel->frames;
     panel->drawn_at = now;
     panel->drawn_width = frame_width;

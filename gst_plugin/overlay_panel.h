@@ -26,10 +26,10 @@ struct overlay_panel {
 /* Takes a frame's ShrikeLatency fields. */
 void overlay_panel_add(struct overlay_panel *panel, const GstStructure *fields);
 
-/* The panel for a frame of this size, drawn anew when it is due; NULL if no frame had the fields yet or the frame is
- * too small for it. Belongs to the panel. `now`: g_get_monotonic_time(). */
-GstVideoOverlayRectangle *overlay_panel_get(struct overlay_panel *panel, struct overlay_text *text, guint frame_width,
-                                            guint frame_height, gint64 now);
+/* The panel for a frame of this size, drawn anew when it is due; NULL if no frame had the fields yet or the
+ * frame is too small for it. Belongs to the panel. `now`: g_get_monotonic_time(). */
+GstVideoOverlayRectangle *overlay_panel_get(struct overlay_panel *panel, struct overlay_text *text,
+                                            guint frame_width, guint frame_height, gint64 now);
 
 void overlay_panel_clear(struct overlay_panel *panel);
 

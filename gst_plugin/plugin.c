@@ -9,13 +9,14 @@
 /* Looks again when Vulkan drivers come or go. That there is none is said by the element, not here. */
 static void watch_drivers(GstPlugin *plugin)
 {
-    gst_plugin_add_dependency_simple(plugin,
-                                     "VK_ICD_FILENAMES:VK_DRIVER_FILES:VK_ADD_DRIVER_FILES:VK_LOADER_DRIVERS_SELECT:"
-                                     "VK_LOADER_DRIVERS_DISABLE:VK_LAYER_PATH",
-                                     "/etc/vulkan/icd.d:/usr/local/etc/vulkan/icd.d:/usr/local/share/vulkan/icd.d:"
-                                     "/usr/share/vulkan/icd.d",
-                                     ".json", GST_PLUGIN_DEPENDENCY_FLAG_FILE_NAME_IS_SUFFIX |
-                                                  GST_PLUGIN_DEPENDENCY_FLAG_PATHS_ARE_DEFAULT_ONLY);
+    gst_plugin_add_dependency_simple(
+        plugin,
+        "VK_ICD_FILENAMES:VK_DRIVER_FILES:VK_ADD_DRIVER_FILES:VK_LOADER_DRIVERS_SELECT:"
+        "VK_LOADER_DRIVERS_DISABLE:VK_LAYER_PATH",
+        "/etc/vulkan/icd.d:/usr/local/etc/vulkan/icd.d:/usr/local/share/vulkan/icd.d:"
+        "/usr/share/vulkan/icd.d",
+        ".json",
+        GST_PLUGIN_DEPENDENCY_FLAG_FILE_NAME_IS_SUFFIX | GST_PLUGIN_DEPENDENCY_FLAG_PATHS_ARE_DEFAULT_ONLY);
 }
 
 static gboolean plugin_init(GstPlugin *plugin)
@@ -26,5 +27,5 @@ static gboolean plugin_init(GstPlugin *plugin)
            gst_element_register(plugin, "shrikeoverlay", GST_RANK_NONE, GST_TYPE_SHRIKE_OVERLAY);
 }
 
-GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, shrike, "Object detection with Vulkan compute", plugin_init,
-                  SHRIKE_VERSION, "LGPL", "Shrike", "Unknown package origin")
+GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, shrike, "Object detection with Vulkan compute",
+                  plugin_init, SHRIKE_VERSION, "LGPL", "Shrike", "Unknown package origin")

@@ -1,5 +1,5 @@
-/* What shrikedetect writes on every buffer, for those who read it. No library is needed to read it: this header
- * names the fields, and the README has the same table.
+/* What shrikedetect writes on every buffer, for those who read it. No library is needed to read it: this
+ * header names the fields, and the README has the same table.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * 1. One GstVideoRegionOfInterestMeta per detection, highest confidence first. `roi_type` is the label, or
@@ -35,19 +35,19 @@
 #ifndef SHRIKE_GST_META_H
 #define SHRIKE_GST_META_H
 
-#define SHRIKE_LATENCY_META       "ShrikeLatency"
-#define SHRIKE_DETECTION_PARAMS   "detection"
-#define SHRIKE_FIELD_LABEL_ID     "label_id"
-#define SHRIKE_FIELD_LABEL        "label"
-#define SHRIKE_FIELD_CONFIDENCE   "confidence"
-#define SHRIKE_FIELD_X_MIN        "x_min"
-#define SHRIKE_FIELD_Y_MIN        "y_min"
-#define SHRIKE_FIELD_X_MAX        "x_max"
-#define SHRIKE_FIELD_Y_MAX        "y_max"
-#define SHRIKE_FIELD_DROPPED      "dropped"
-#define SHRIKE_FIELD_IN_FLIGHT    "in-flight"
-#define SHRIKE_FIELD_BATCH_SIZE   "batch-size"
-#define SHRIKE_FIELD_DEVICE       "device"
-#define SHRIKE_FIELD_DETECTIONS   "detections"
+#define SHRIKE_LATENCY_META     "ShrikeLatency"
+#define SHRIKE_DETECTION_PARAMS "detection"
+#define SHRIKE_FIELD_LABEL_ID   "label_id"
+#define SHRIKE_FIELD_LABEL      "label"
+#define SHRIKE_FIELD_CONFIDENCE "confidence"
+#define SHRIKE_FIELD_X_MIN      "x_min"
+#define SHRIKE_FIELD_Y_MIN      "y_min"
+#define SHRIKE_FIELD_X_MAX      "x_max"
+#define SHRIKE_FIELD_Y_MAX      "y_max"
+#define SHRIKE_FIELD_DROPPED    "dropped"
+#define SHRIKE_FIELD_IN_FLIGHT  "in-flight"
+#define SHRIKE_FIELD_BATCH_SIZE "batch-size"
+#define SHRIKE_FIELD_DEVICE     "device"
+#define SHRIKE_FIELD_DETECTIONS "detections"
 
 #endif

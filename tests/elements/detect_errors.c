@@ -53,8 +53,8 @@ static void free_element(GstElement *element, GstBus *bus)
     gst_object_unref(bus);
 }
 
-/* The element must refuse to start, say why in one message that has all the words, and start once `property` is
- * unset. */
+/* The element must refuse to start, say why in one message that has all the words, and start once `property`
+ * is unset. */
 static void expect_refusal(const char *property, const char *value, const char *const *words)
 {
     GstBus *bus;
@@ -73,7 +73,11 @@ static void expect_refusal(const char *property, const char *value, const char *
     free_element(element, bus);
 }
 
-#define WORDS(...) (const char *const[]){__VA_ARGS__, NULL}
+#define WORDS(...)                                                                                           \
+    (const char *const[])                                                                                    \
+    {                                                                                                        \
+        __VA_ARGS__, NULL                                                                                    \
+    }
 
 START_TEST(test_missing_files)
 {
@@ -118,7 +122,8 @@ START_TEST(test_damaged_model)
             length = test_random_below(&rng, (uint32_t)size);
         else
             for (guint k = 0; k < 8; k++)
-                damaged[test_random_below(&rng, i % 4 ? MIN(4096, (uint32_t)size) : (uint32_t)size)] ^= 1u << test_random_below(&rng, 8);
+                damaged[test_random_below(&rng, i % 4 ? MIN(4096, (uint32_t)size) : (uint32_t)size)] ^=
+                    1u << test_random_below(&rng, 8);
         char *path = write_file("damaged.tflite", damaged, length);
         g_object_set(element, "model-file", path, NULL);
         gboolean refused = gst_element_set_state(element, GST_STATE_PAUSED) == GST_STATE_CHANGE_FAILURE;
@@ -165,7 +170,8 @@ START_TEST(test_thresholds)
 {
     expect_range("score-threshold", 0, 1, 0.5);
     expect_range("iou-threshold", -1, 1, -1);
-    static const char *const launches[] = {"shrikedetect score-threshold=1.5", "shrikedetect score-threshold=-0.1",
+    static const char *const launches[] = {"shrikedetect score-threshold=1.5",
+                                           "shrikedetect score-threshold=-0.1",
                                            "shrikedetect max-in-flight=0", "shrikedetect max-in-flight=17"};
     for (gsize i = 0; i < G_N_ELEMENTS(launches); i++) {
         GError *error = NULL;
@@ -213,7 +219,8 @@ START_TEST(test_no_caps)
     gst_segment_init(&segment, GST_FORMAT_TIME);
     gst_harness_push_event(harness, gst_event_new_stream_start("test"));
     gst_harness_push_event(harness, gst_event_new_segment(&segment));
-    ck_assert_int_eq(gst_harness_push(harness, gst_buffer_new_allocate(NULL, 64, NULL)), GST_FLOW_NOT_NEGOTIATED);
+    ck_assert_int_eq(gst_harness_push(harness, gst_buffer_new_allocate(NULL, 64, NULL)),
+                     GST_FLOW_NOT_NEGOTIATED);
     elements_teardown(&harness, &bus);
 }
 END_TEST

@@ -42,8 +42,9 @@ static void record_pad(struct recording *recording, GstHarness *harness, const c
     g_mutex_init(&recording->lock);
     g_cond_init(&recording->changed);
     recording->lines = g_ptr_array_new_with_free_func(g_free);
-    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_DATA_DOWNSTREAM | GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM |
-                               GST_PAD_PROBE_TYPE_PUSH,
+    gst_pad_add_probe(pad,
+                      GST_PAD_PROBE_TYPE_DATA_DOWNSTREAM | GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM |
+                          GST_PAD_PROBE_TYPE_PUSH,
                       record, recording, NULL);
     gst_object_unref(pad);
 }
@@ -95,8 +96,8 @@ START_TEST(test_order)
             break;
         }
         case 4:
-            gst_harness_set_src_caps_str(harness, i % 2 ? CAPS
-                                                        : "video/x-raw,format=RGB,width=50,height=40,framerate=25/1");
+            gst_harness_set_src_caps_str(
+                harness, i % 2 ? CAPS : "video/x-raw,format=RGB,width=50,height=40,framerate=25/1");
             break;
         default: {
             GstCaps *caps = gst_pad_get_current_caps(harness->srcpad);
@@ -145,7 +146,8 @@ START_TEST(test_eos_drains)
     guint64 frames, p50, p99;
     ck_assert_str_eq(gst_structure_get_name(stats), "shrike-stats");
     ck_assert(gst_structure_get_uint64(stats, "frames", &frames) && frames == 4);
-    ck_assert(gst_structure_get_uint64(stats, "total-p50", &p50) && gst_structure_get_uint64(stats, "total-p99", &p99));
+    ck_assert(gst_structure_get_uint64(stats, "total-p50", &p50) &&
+              gst_structure_get_uint64(stats, "total-p99", &p99));
     ck_assert(p50 > 0 && p50 <= p99);
     gst_message_unref(message);
     elements_teardown(&harness, &bus);
@@ -235,8 +237,8 @@ static GThread *start_blocked(struct pusher *pusher, gulong *probe, guint frames
 {
     g_mutex_init(&pusher->lock);
     g_cond_init(&pusher->changed);
-    *probe = gst_pad_add_probe(pusher->harness->sinkpad, GST_PAD_PROBE_TYPE_BLOCK | GST_PAD_PROBE_TYPE_BUFFER, NULL,
-                               NULL, NULL);
+    *probe = gst_pad_add_probe(pusher->harness->sinkpad, GST_PAD_PROBE_TYPE_BLOCK | GST_PAD_PROBE_TYPE_BUFFER,
+                               NULL, NULL, NULL);
     GThread *thread = g_thread_new("pusher", push_frames, pusher);
     g_mutex_lock(&pusher->lock);
     while (pusher->accepted < frames)
@@ -252,8 +254,8 @@ static void end_blocked(struct pusher *pusher, GThread *thread)
     g_cond_clear(&pusher->changed);
 }
 
-/* Downstream stands still: max-in-flight frames wait on the device, one to be pushed, and the next blocks upstream
- * until the element stops. */
+/* Downstream stands still: max-in-flight frames wait on the device, one to be pushed, and the next blocks
+ * upstream until the element stops. */
 START_TEST(test_back_pressure)
 {
     GstBus *bus;
@@ -261,7 +263,8 @@ START_TEST(test_back_pressure)
     struct pusher pusher = {.harness = elements_harness("shrikedetect max-in-flight=3", CAPS, &bus)};
     GThread *thread = start_blocked(&pusher, &probe, 4);
     gst_pad_set_active(pusher.harness->sinkpad, FALSE); /* as a bin stops its sinks first */
-    ck_assert_int_eq(gst_element_set_state(pusher.harness->element, GST_STATE_NULL), GST_STATE_CHANGE_SUCCESS);
+    ck_assert_int_eq(gst_element_set_state(pusher.harness->element, GST_STATE_NULL),
+                     GST_STATE_CHANGE_SUCCESS);
     end_blocked(&pusher, thread);
     ck_assert_uint_eq(pusher.accepted, 4);
     ck_assert_int_eq(pusher.flow, GST_FLOW_FLUSHING);
@@ -329,8 +332,8 @@ START_TEST(test_downstream_error)
 {
     GstBus *bus;
     GstHarness *harness = elements_harness("shrikedetect", CAPS, &bus);
-    gst_pad_add_probe(harness->sinkpad, GST_PAD_PROBE_TYPE_BUFFER, answer, GINT_TO_POINTER(GST_FLOW_NOT_NEGOTIATED),
-                      NULL);
+    gst_pad_add_probe(harness->sinkpad, GST_PAD_PROBE_TYPE_BUFFER, answer,
+                      GINT_TO_POINTER(GST_FLOW_NOT_NEGOTIATED), NULL);
     ck_assert_int_eq(push_until_refused(harness), GST_FLOW_NOT_NEGOTIATED);
     elements_no_error(bus);
     ck_assert(gst_harness_push_event(harness, gst_event_new_eos()));

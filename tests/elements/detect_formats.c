@@ -7,7 +7,8 @@
 /* low, so that there is something to compare on any picture */
 #define DETECT "shrikedetect score-threshold=0.02 iou-threshold=0.5 max-detections=20"
 
-static const char *const formats[] = {"NV12", "I420", "YUY2", "RGB", "BGR", "RGBx", "BGRx", "RGBA", "BGRA", "GRAY8"};
+static const char *const formats[] = {"NV12", "I420", "YUY2", "RGB",  "BGR",
+                                      "RGBx", "BGRx", "RGBA", "BGRA", "GRAY8"};
 static const struct {
     int width, height;
 } sizes[] = {{160, 120}, {33, 17}, {1, 1}, {322, 243}, {7, 200}};
@@ -46,7 +47,8 @@ START_TEST(test_every_format_and_size)
             elements_check_latency(after);
             GstMapInfo map;
             ck_assert(gst_buffer_map(before, &map, GST_MAP_READ));
-            ck_assert_msg(gst_buffer_get_size(after) == map.size && gst_buffer_memcmp(after, 0, map.data, map.size) == 0,
+            ck_assert_msg(gst_buffer_get_size(after) == map.size &&
+                              gst_buffer_memcmp(after, 0, map.data, map.size) == 0,
                           "%s: the pixels changed", caps);
             gst_buffer_unmap(before, &map);
             gst_buffer_unref(before);
@@ -157,7 +159,8 @@ END_TEST
 
 START_TEST(test_bad_crop)
 {
-    static const guint crops[][4] = {{10, 10, 0, 0}, {10, 10, 20, 0}, {64, 0, 10, 10}, {0, 4000000000u, 5, 5}};
+    static const guint crops[][4] = {
+        {10, 10, 0, 0}, {10, 10, 20, 0}, {64, 0, 10, 10}, {0, 4000000000u, 5, 5}};
     const char *caps = "video/x-raw,format=NV12,width=64,height=48,framerate=25/1";
     GstBuffer *plain = detect(caps, elements_picture(caps, 1));
     for (gsize i = 0; i < G_N_ELEMENTS(crops); i++) {
@@ -200,7 +203,8 @@ END_TEST
 START_TEST(test_short_buffer)
 {
     GstBus *bus;
-    GstHarness *harness = elements_harness(DETECT, "video/x-raw,format=I420,width=64,height=48,framerate=25/1", &bus);
+    GstHarness *harness =
+        elements_harness(DETECT, "video/x-raw,format=I420,width=64,height=48,framerate=25/1", &bus);
     ck_assert_int_eq(gst_harness_push(harness, gst_buffer_new_allocate(NULL, 64, NULL)), GST_FLOW_ERROR);
     char *text = elements_pop_message(bus, GST_MESSAGE_ERROR);
     ck_assert_msg(text && strstr(text, "64 bytes") && strstr(text, "64x48 I420"), "error: %s", text);

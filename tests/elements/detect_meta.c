@@ -34,16 +34,18 @@ START_TEST(test_regions)
     double last = 1;
     ck_assert(count >= 1 && count <= 7);
     ck_assert_uint_eq(count_regions(buffer), count);
-    while ((meta = gst_buffer_iterate_meta_filtered(buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
+    while ((meta = gst_buffer_iterate_meta_filtered(buffer, &state,
+                                                    GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
         GstVideoRegionOfInterestMeta *region = (GstVideoRegionOfInterestMeta *)meta;
         const GstStructure *params = gst_video_region_of_interest_meta_get_param(region, "detection");
         double expected[6], found[6];
         gint label_id;
         ck_assert_ptr_nonnull(params);
         elements_detection(buffer, i++, expected);
-        ck_assert(gst_structure_get(params, "label_id", G_TYPE_INT, &label_id, "confidence", G_TYPE_DOUBLE, &found[1],
-                                    "x_min", G_TYPE_DOUBLE, &found[2], "y_min", G_TYPE_DOUBLE, &found[3], "x_max",
-                                    G_TYPE_DOUBLE, &found[4], "y_max", G_TYPE_DOUBLE, &found[5], NULL));
+        ck_assert(gst_structure_get(params, "label_id", G_TYPE_INT, &label_id, "confidence", G_TYPE_DOUBLE,
+                                    &found[1], "x_min", G_TYPE_DOUBLE, &found[2], "y_min", G_TYPE_DOUBLE,
+                                    &found[3], "x_max", G_TYPE_DOUBLE, &found[4], "y_max", G_TYPE_DOUBLE,
+                                    &found[5], NULL));
         found[0] = label_id;
         for (guint k = 0; k < 6; k++)
             ck_assert_double_eq(found[k], expected[k]);
@@ -89,10 +91,11 @@ START_TEST(test_survives)
     static const char *const elements[] = {"identity", "queue", "videoconvert", "videoscale"};
     GstBuffer *plain = run(DETECT, CAPS);
     for (gsize i = 0; i < G_N_ELEMENTS(elements); i++) {
-        char *launch = g_strdup_printf(DETECT " ! %s ! capsfilter caps=%s", elements[i],
-                                       strcmp(elements[i], "videoscale") == 0     ? "video/x-raw,width=80,height=60"
-                                       : strcmp(elements[i], "videoconvert") == 0 ? "video/x-raw,format=NV12"
-                                                                                  : "video/x-raw");
+        char *launch =
+            g_strdup_printf(DETECT " ! %s ! capsfilter caps=%s", elements[i],
+                            strcmp(elements[i], "videoscale") == 0     ? "video/x-raw,width=80,height=60"
+                            : strcmp(elements[i], "videoconvert") == 0 ? "video/x-raw,format=NV12"
+                                                                       : "video/x-raw");
         GstBuffer *buffer = run(launch, CAPS);
         elements_check_latency(buffer);
         elements_same_detections(plain, buffer, 0);
@@ -125,7 +128,8 @@ END_TEST
 
 START_TEST(test_stats)
 {
-    static const char *const stages[] = {"queue", "upload", "preprocess", "inference", "readback", "decode", "total"};
+    static const char *const stages[] = {"queue",    "upload", "preprocess", "inference",
+                                         "readback", "decode", "total"};
     GstBus *bus;
     GstStructure *stats;
     guint64 frames, messages;

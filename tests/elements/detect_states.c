@@ -17,13 +17,15 @@ static void set_state(GstElement *element, GstState state)
     GstStateChangeReturn result = gst_element_set_state(element, state);
     ck_assert_int_ne(result, GST_STATE_CHANGE_FAILURE);
     if (result == GST_STATE_CHANGE_ASYNC)
-        ck_assert_int_eq(gst_element_get_state(element, NULL, NULL, GST_CLOCK_TIME_NONE), GST_STATE_CHANGE_SUCCESS);
+        ck_assert_int_eq(gst_element_get_state(element, NULL, NULL, GST_CLOCK_TIME_NONE),
+                         GST_STATE_CHANGE_SUCCESS);
 }
 
 static void expect_eos(GstElement *pipeline)
 {
     GstBus *bus = gst_element_get_bus(pipeline);
-    GstMessage *message = gst_bus_timed_pop_filtered(bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+    GstMessage *message =
+        gst_bus_timed_pop_filtered(bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
     if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {
         GError *error = NULL;
         gst_message_parse_error(message, &error, NULL);
@@ -36,7 +38,8 @@ static void expect_eos(GstElement *pipeline)
 /* Stopped at whatever moment, with frames in flight. */
 START_TEST(test_cycles)
 {
-    GstElement *pipeline = launch("videotestsrc ! " CAPS " ! shrikedetect max-in-flight=3 ! fakesink sync=false");
+    GstElement *pipeline =
+        launch("videotestsrc ! " CAPS " ! shrikedetect max-in-flight=3 ! fakesink sync=false");
     for (guint i = 0; i < 100; i++) {
         set_state(pipeline, i % 3 ? GST_STATE_PLAYING : GST_STATE_PAUSED);
         set_state(pipeline, i % 10 == 9 ? GST_STATE_NULL : GST_STATE_READY);
@@ -48,7 +51,8 @@ END_TEST
 
 START_TEST(test_paused_playing)
 {
-    GstElement *pipeline = launch("videotestsrc num-buffers=200 ! " CAPS " ! shrikedetect ! fakesink sync=false");
+    GstElement *pipeline =
+        launch("videotestsrc num-buffers=200 ! " CAPS " ! shrikedetect ! fakesink sync=false");
     set_state(pipeline, GST_STATE_PLAYING);
     for (guint i = 0; i < 50; i++)
         set_state(pipeline, i % 2 ? GST_STATE_PLAYING : GST_STATE_PAUSED);
@@ -67,7 +71,8 @@ static gpointer stop(gpointer pipeline)
 START_TEST(test_stop_from_other_thread)
 {
     for (guint i = 0; i < 10; i++) {
-        GstElement *pipeline = launch("videotestsrc ! " CAPS " ! shrikedetect ! identity ! fakesink sync=false");
+        GstElement *pipeline =
+            launch("videotestsrc ! " CAPS " ! shrikedetect ! identity ! fakesink sync=false");
         gst_element_set_state(pipeline, GST_STATE_PLAYING);
         GThread *thread = g_thread_new("stop", stop, pipeline);
         g_thread_join(thread);
@@ -115,11 +120,13 @@ END_TEST
 /* A seek flushes from the application's thread while frames are in flight. */
 START_TEST(test_seeks)
 {
-    GstElement *pipeline = launch("videotestsrc num-buffers=100000 ! " CAPS " ! shrikedetect ! fakesink sync=false");
+    GstElement *pipeline =
+        launch("videotestsrc num-buffers=100000 ! " CAPS " ! shrikedetect ! fakesink sync=false");
     set_state(pipeline, GST_STATE_PLAYING);
     for (guint i = 0; i < 30; i++) {
         ck_assert(gst_element_seek_simple(pipeline, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, i * GST_SECOND));
-        ck_assert_int_eq(gst_element_get_state(pipeline, NULL, NULL, GST_CLOCK_TIME_NONE), GST_STATE_CHANGE_SUCCESS);
+        ck_assert_int_eq(gst_element_get_state(pipeline, NULL, NULL, GST_CLOCK_TIME_NONE),
+                         GST_STATE_CHANGE_SUCCESS);
     }
     ck_assert(gst_element_send_event(pipeline, gst_event_new_eos()));
     expect_eos(pipeline);

@@ -18,14 +18,15 @@ static guint validation_messages;
 
 /* Scanning all plugins of the system takes many seconds: the tests see these, and the ones built here. */
 static const char *const plugins[] = {"coreelements", "coretracers", "videotestsrc", "videoconvertscale",
-                                      "videoconvert", "videoscale", "videocrop"};
+                                      "videoconvert", "videoscale",  "videocrop"};
 
 static char *make_plugin_folder(void)
 {
     char *folder = g_dir_make_tmp("shrike-test-XXXXXX", NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++) {
         char *name = g_strdup_printf("libgst%s.so", plugins[i]);
-        char *from = g_build_filename(GST_PLUGINS_DIR, name, NULL), *to = g_build_filename(folder, name, NULL);
+        char *from = g_build_filename(GST_PLUGINS_DIR, name, NULL),
+             *to = g_build_filename(folder, name, NULL);
         if (g_file_test(from, G_FILE_TEST_EXISTS) && symlink(from, to) != 0)
             g_error("cannot link %s", to);
         g_free(from);
@@ -52,7 +53,8 @@ static void remove_folder(char *folder)
 
 static void set_environment(const char *folder)
 {
-    char *path = g_strjoin(":", folder, SHRIKE_PLUGIN_DIR, NULL), *registry = g_build_filename(folder, "registry", NULL);
+    char *path = g_strjoin(":", folder, SHRIKE_PLUGIN_DIR, NULL),
+         *registry = g_build_filename(folder, "registry", NULL);
     g_setenv("GST_PLUGIN_PATH", path, TRUE);
     g_setenv("GST_PLUGIN_SYSTEM_PATH_1_0", "", TRUE);
     g_setenv("GST_REGISTRY", registry, TRUE);
@@ -70,8 +72,9 @@ static void on_glib_log(const char *domain, GLogLevelFlags level, const char *me
     g_log_default_handler(domain, level, message, unused);
 }
 
-static void on_gst_log(GstDebugCategory *category, GstDebugLevel level, const char *file, const char *function, int line,
-                       GObject *object, GstDebugMessage *message, gpointer unused)
+static void on_gst_log(GstDebugCategory *category, GstDebugLevel level, const char *file,
+                       const char *function, int line, GObject *object, GstDebugMessage *message,
+                       gpointer unused)
 {
     if (g_strcmp0(gst_debug_category_get_name(category), "shrikecore") == 0 &&
         g_str_has_prefix(gst_debug_message_get(message), "validation: "))
@@ -175,7 +178,7 @@ static void paint_row(guint8 *row, gint bytes, gint y, gint height, guint seed)
     for (gint x = 0; x < bytes; x++) {
         gint u = x * 256 / bytes, v = y * 256 / height;
         gint du = u - 90 - (gint)(seed % 7) * 10, dv = v - 120;
-        gboolean disc = du * du + dv * dv < 50 * 50, bar = u > 170 && u < 220 && v > 40 && v < 110;
+        gboolean disc = du * du + dv * dv<50 * 50, bar = u> 170 && u < 220 && v > 40 && v < 110;
         row[x] = (guint8)(disc ? 230 - x % 3 * 90 : bar ? 40 + x % 3 * 80 : 90 + (u + v) / 16);
     }
 }
@@ -189,9 +192,11 @@ GstBuffer *elements_picture(const char *caps, guint seed)
     gst_buffer_memset(buffer, 0, 0, GST_VIDEO_INFO_SIZE(&info));
     ck_assert(gst_video_frame_map(&frame, &info, buffer, GST_MAP_WRITE));
     for (guint plane = 0; plane < GST_VIDEO_FRAME_N_PLANES(&frame); plane++) {
-        gint height = GST_VIDEO_FRAME_COMP_HEIGHT(&frame, plane), stride = GST_VIDEO_FRAME_PLANE_STRIDE(&frame, plane);
+        gint height = GST_VIDEO_FRAME_COMP_HEIGHT(&frame, plane),
+             stride = GST_VIDEO_FRAME_PLANE_STRIDE(&frame, plane);
         for (gint y = 0; y < height; y++)
-            paint_row((guint8 *)GST_VIDEO_FRAME_PLANE_DATA(&frame, plane) + (gsize)y * stride, stride, y, height, seed);
+            paint_row((guint8 *)GST_VIDEO_FRAME_PLANE_DATA(&frame, plane) + (gsize)y * stride, stride, y,
+                      height, seed);
     }
     gst_video_frame_unmap(&frame);
     GST_BUFFER_PTS(buffer) = seed * 40 * GST_MSECOND;
@@ -264,14 +269,15 @@ void elements_same_detections(GstBuffer *a, GstBuffer *b, double tolerance)
         elements_detection(a, i, of_a);
         elements_detection(b, i, of_b);
         for (guint k = 0; k < 6; k++)
-            ck_assert_msg(fabs(of_a[k] - of_b[k]) <= tolerance, "detection %u, value %u: %.9g and %.9g", i, k, of_a[k],
-                          of_b[k]);
+            ck_assert_msg(fabs(of_a[k] - of_b[k]) <= tolerance, "detection %u, value %u: %.9g and %.9g", i, k,
+                          of_a[k], of_b[k]);
     }
 }
 
 void elements_check_latency(GstBuffer *buffer)
 {
-    static const char *const stages[] = {"queue", "upload", "preprocess", "inference", "readback", "decode", "total"};
+    static const char *const stages[] = {"queue",    "upload", "preprocess", "inference",
+                                         "readback", "decode", "total"};
     const GstStructure *fields = elements_latency(buffer);
     guint64 now = gst_util_get_timestamp(), first = 0, total_start = 0, total = 0;
     for (guint i = 0; i < G_N_ELEMENTS(stages); i++) {

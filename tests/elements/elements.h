@@ -9,12 +9,12 @@
 #include "support.h"
 
 /* Runs a suite in this process, with the validation layer on. Fails also when the layer had anything to say,
- * when a GStreamer object was leaked, and on criticals. Returns TEST_SKIP where the suite needs a Vulkan device
- * and there is none. */
+ * when a GStreamer object was leaked, and on criticals. Returns TEST_SKIP where the suite needs a Vulkan
+ * device and there is none. */
 int elements_main(Suite *(*make_suite)(void), gboolean needs_device);
 
-/* A harness around "shrikedetect" with properties as in gst-launch-1.0, whose messages go to *bus. Caps and segment are
- * pushed if `caps` is not NULL. */
+/* A harness around "shrikedetect" with properties as in gst-launch-1.0, whose messages go to *bus. Caps and
+ * segment are pushed if `caps` is not NULL. */
 GstHarness *elements_harness(const char *launch, const char *caps, GstBus **bus);
 void elements_teardown(GstHarness **harness, GstBus **bus);
 

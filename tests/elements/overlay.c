@@ -6,7 +6,8 @@
 
 #define CAPS "video/x-raw,format=RGB,width=320,height=240,framerate=25/1"
 
-static const char *const formats[] = {"NV12", "I420", "YUY2", "RGB", "BGR", "RGBx", "BGRx", "RGBA", "BGRA", "GRAY8"};
+static const char *const formats[] = {"NV12", "I420", "YUY2", "RGB",  "BGR",
+                                      "RGBx", "BGRx", "RGBA", "BGRA", "GRAY8"};
 
 static GstBuffer *grey_frame(const char *caps)
 {
@@ -15,17 +16,21 @@ static GstBuffer *grey_frame(const char *caps)
     return buffer;
 }
 
-static void add_region(GstBuffer *buffer, const char *label, gint label_id, guint x, guint y, guint w, guint h)
+static void add_region(GstBuffer *buffer, const char *label, gint label_id, guint x, guint y, guint w,
+                       guint h)
 {
-    GstVideoRegionOfInterestMeta *meta = gst_buffer_add_video_region_of_interest_meta(buffer, label, x, y, w, h);
+    GstVideoRegionOfInterestMeta *meta =
+        gst_buffer_add_video_region_of_interest_meta(buffer, label, x, y, w, h);
     if (label_id >= 0)
         gst_video_region_of_interest_meta_add_param(
-            meta, gst_structure_new("detection", "label_id", G_TYPE_INT, label_id, "confidence", G_TYPE_DOUBLE, 0.87, NULL));
+            meta, gst_structure_new("detection", "label_id", G_TYPE_INT, label_id, "confidence",
+                                    G_TYPE_DOUBLE, 0.87, NULL));
 }
 
 static void add_latency(GstBuffer *buffer)
 {
-    static const char *const stages[] = {"queue", "upload", "preprocess", "inference", "readback", "decode", "total"};
+    static const char *const stages[] = {"queue",    "upload", "preprocess", "inference",
+                                         "readback", "decode", "total"};
     GstStructure *fields = gst_custom_meta_get_structure(gst_buffer_add_custom_meta(buffer, "ShrikeLatency"));
     for (guint i = 0; i < G_N_ELEMENTS(stages); i++) {
         char *field = g_strdup_printf("%s-duration", stages[i]);
@@ -48,7 +53,8 @@ static GstBuffer *draw(const char *launch, const char *caps, GstBuffer *buffer)
 }
 
 /* Pixels of an RGB or GRAY8 frame that are no longer grey, inside the rectangle. */
-static guint count_drawn(GstBuffer *buffer, guint stride, guint bytes, guint left, guint top, guint width, guint height)
+static guint count_drawn(GstBuffer *buffer, guint stride, guint bytes, guint left, guint top, guint width,
+                         guint height)
 {
     GstMapInfo map;
     guint count = 0;
@@ -108,7 +114,8 @@ START_TEST(test_formats)
     for (gsize f = 0; f < G_N_ELEMENTS(formats); f++) {
         for (gsize s = 0; s < G_N_ELEMENTS(sizes); s++) {
             guint width = (guint)sizes[s][0], height = (guint)sizes[s][1];
-            char *caps = g_strdup_printf("video/x-raw,format=%s,width=%u,height=%u,framerate=25/1", formats[f], width, height);
+            char *caps = g_strdup_printf("video/x-raw,format=%s,width=%u,height=%u,framerate=25/1",
+                                         formats[f], width, height);
             GstBuffer *buffer = elements_picture(caps, 1), *before = gst_buffer_copy_deep(buffer);
             add_region(buffer, "thing", 1, width / 4, height / 4, width / 2, height / 2);
             add_latency(buffer);
@@ -116,7 +123,8 @@ START_TEST(test_formats)
             GstMapInfo map;
             gst_buffer_map(before, &map, GST_MAP_READ);
             ck_assert_uint_eq(gst_buffer_get_size(buffer), map.size);
-            ck_assert_msg(width < 4 || gst_buffer_memcmp(buffer, 0, map.data, map.size) != 0, "%s: nothing drawn", caps);
+            ck_assert_msg(width < 4 || gst_buffer_memcmp(buffer, 0, map.data, map.size) != 0,
+                          "%s: nothing drawn", caps);
             gst_buffer_unmap(before, &map);
             gst_buffer_unref(before);
             gst_buffer_unref(buffer);
@@ -145,7 +153,8 @@ START_TEST(test_strides)
         ck_assert(gst_video_frame_map(&b, &info, padded, GST_MAP_READ));
         for (guint plane = 0; plane < GST_VIDEO_FRAME_N_PLANES(&a); plane++) {
             for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT(&a, plane); y++) {
-                const guint8 *of_a = GST_VIDEO_FRAME_PLANE_DATA(&a, plane), *of_b = GST_VIDEO_FRAME_PLANE_DATA(&b, plane);
+                const guint8 *of_a = GST_VIDEO_FRAME_PLANE_DATA(&a, plane),
+                             *of_b = GST_VIDEO_FRAME_PLANE_DATA(&b, plane);
                 ck_assert_msg(memcmp(of_a + y * GST_VIDEO_FRAME_PLANE_STRIDE(&a, plane),
                                      of_b + y * GST_VIDEO_FRAME_PLANE_STRIDE(&b, plane),
                                      GST_VIDEO_FRAME_COMP_WIDTH(&a, plane)) == 0,
@@ -186,16 +195,22 @@ END_TEST
 /* Regions are somebody else's data. */
 START_TEST(test_strange_regions)
 {
-    static const guint regions[][4] = {{0, 0, 0, 0},         {4000000000u, 4000000000u, 10, 10}, {0, 0, 4294967295u, 4294967295u},
-                                       {319, 239, 100, 100}, {5000, 5000, 1, 1},                 {0, 0, 320, 240}};
+    static const guint regions[][4] = {{0, 0, 0, 0},
+                                       {4000000000u, 4000000000u, 10, 10},
+                                       {0, 0, 4294967295u, 4294967295u},
+                                       {319, 239, 100, 100},
+                                       {5000, 5000, 1, 1},
+                                       {0, 0, 320, 240}};
     char long_name[4000];
     memset(long_name, 'w', sizeof(long_name) - 1);
     long_name[sizeof(long_name) - 1] = 0;
-    const char *const names[] = {"", "\xff\xfe broken", "<b>no markup</b> & %s %n", long_name, "two\nlines", "žluťoučký"};
+    const char *const names[] = {"",        "\xff\xfe broken", "<b>no markup</b> & %s %n",
+                                 long_name, "two\nlines",      "žluťoučký"};
     GstBuffer *buffer = grey_frame(CAPS);
     for (gsize i = 0; i < G_N_ELEMENTS(regions); i++)
         for (gsize k = 0; k < G_N_ELEMENTS(names); k++)
-            add_region(buffer, names[k], (gint)(i * k) - 2, regions[i][0], regions[i][1], regions[i][2], regions[i][3]);
+            add_region(buffer, names[k], (gint)(i * k) - 2, regions[i][0], regions[i][1], regions[i][2],
+                       regions[i][3]);
     for (guint i = 0; i < 400; i++)
         add_region(buffer, "many", (gint)i, i % 300, i % 200, 20, 20);
     gst_buffer_unref(draw("shrikeoverlay", CAPS, buffer));
