@@ -36,29 +36,12 @@ static const struct shk_attr attrs_table[] = {
     ATTR("w_scale", FLOAT, w_scale, 0),
 };
 
-enum { IN_BOXES, IN_SCORES, IN_ANCHORS, IN_COUNT };
-
-/* The attributes after the session's overrides, and the sizes that follow. */
-struct settings {
-    const struct shk_detection_attrs *attrs;
-    float score_threshold, iou_threshold;
-    uint32_t max_detections;
-    uint32_t per_class;  /* most that one class may keep (regular) */
-    uint32_t categories; /* classes written per detection (fast) */
-    uint32_t rows;       /* of the output tensors */
-    uint32_t boxes;
-    uint32_t box_size; /* values per box, of which the first four count */
-    uint32_t classes;  /* without background */
-    uint32_t row_size; /* scores per box */
-    uint32_t label_offset;
-};
-
-static struct settings get_settings(const struct shk_graph *graph, const struct shk_op *op,
-                                    const struct shk_session_params *params)
+struct shk_detection_settings shk_detection_settings(const struct shk_graph *graph, const struct shk_op *op,
+                                                     const struct shk_session_params *params)
 {
     const struct shk_detection_attrs *a = op->attrs;
-    const struct shk_tensor *scores = shk_op_input(graph, op, IN_SCORES);
-    struct settings s = {
+    const struct shk_tensor *scores = shk_op_input(graph, op, SHK_DETECTION_IN_SCORES);
+    struct shk_detection_settings s = {
         .attrs = a,
         .score_threshold =
             params && params->score_threshold > 0 ? params->score_threshold : a->score_threshold,
@@ -67,7 +50,7 @@ static struct settings get_settings(const struct shk_graph *graph, const struct 
         .categories = (uint32_t)SHK_MIN(a->max_classes, a->class_count),
         .rows = (uint32_t)(a->max_detections * a->max_classes),
         .boxes = (uint32_t)scores->shape.dims[1],
-        .box_size = (uint32_t)shk_op_input(graph, op, IN_BOXES)->shape.dims[2],
+        .box_size = (uint32_t)shk_op_input(graph, op, SHK_DETECTION_IN_BOXES)->shape.dims[2],
         .classes = (uint32_t)a->class_count,
         .row_size = (uint32_t)scores->shape.dims[2],
     };
@@ -141,9 +124,9 @@ static enum shk_status check_source(const struct shk_graph *graph, const struct 
 static enum shk_status check_shapes(const struct shk_graph *graph, const struct shk_op *op,
                                     struct shk_error *error)
 {
-    const struct shk_shape *boxes = &shk_op_input(graph, op, IN_BOXES)->shape;
-    const struct shk_shape *scores = &shk_op_input(graph, op, IN_SCORES)->shape;
-    const struct shk_shape *anchors = &shk_op_input(graph, op, IN_ANCHORS)->shape;
+    const struct shk_shape *boxes = &shk_op_input(graph, op, SHK_DETECTION_IN_BOXES)->shape;
+    const struct shk_shape *scores = &shk_op_input(graph, op, SHK_DETECTION_IN_SCORES)->shape;
+    const struct shk_shape *anchors = &shk_op_input(graph, op, SHK_DETECTION_IN_ANCHORS)->shape;
     const struct shk_detection_attrs *a = op->attrs;
     char b[64], s[64], n[64];
     bool fits = boxes->rank == 3 && scores->rank == 3 && anchors->rank == 2 && boxes->dims[0] == 1 &&
@@ -167,8 +150,8 @@ static enum shk_status check_shapes(const struct shk_graph *graph, const struct 
 static enum shk_status check_anchors(const struct shk_graph *graph, const struct shk_op *op,
                                      struct shk_error *error)
 {
-    const struct shk_tensor *anchors = shk_op_input(graph, op, IN_ANCHORS);
-    bool float_boxes = shk_op_input(graph, op, IN_BOXES)->dtype == SHK_DTYPE_FLOAT32;
+    const struct shk_tensor *anchors = shk_op_input(graph, op, SHK_DETECTION_IN_ANCHORS);
+    bool float_boxes = shk_op_input(graph, op, SHK_DETECTION_IN_BOXES)->dtype == SHK_DTYPE_FLOAT32;
     bool fits = float_boxes ? anchors->dtype == SHK_DTYPE_FLOAT32
                             : anchors->legacy_uint8 && anchors->quant.count == 1;
     if (!fits)
@@ -193,7 +176,8 @@ static enum shk_status check_anchors(const struct shk_graph *graph, const struct
 static enum shk_status infer(struct shk_graph *graph, const struct shk_op *op, struct shk_error *error)
 {
     const struct shk_detection_attrs *a = op->attrs;
-    enum shk_status status = shk_check_counts(graph, op, IN_COUNT, IN_COUNT, 4, error);
+    enum shk_status status =
+        shk_check_counts(graph, op, SHK_DETECTION_IN_COUNT, SHK_DETECTION_IN_COUNT, 4, error);
     if (!status)
         status = check_attrs(graph, op, error);
     if (status)
@@ -217,213 +201,15 @@ static enum shk_status check(const struct shk_graph *graph, const struct shk_op 
             return shk_op_fail(graph, op, SHK_ERROR_BAD_MODEL, error, "output '%s' is %s, expected float32",
                                shk_op_output(graph, op, i)->name,
                                shk_dtype_string(shk_op_output(graph, op, i)->dtype));
-    enum shk_status status = shk_check_constant(graph, op, IN_ANCHORS, error);
+    enum shk_status status = shk_check_constant(graph, op, SHK_DETECTION_IN_ANCHORS, error);
     if (!status)
-        status = check_source(graph, op, IN_BOXES, error);
+        status = check_source(graph, op, SHK_DETECTION_IN_BOXES, error);
     if (!status)
-        status = check_source(graph, op, IN_SCORES, error);
+        status = check_source(graph, op, SHK_DETECTION_IN_SCORES, error);
     if (!status)
         status = check_shapes(graph, op, error);
     if (!status)
         status = check_anchors(graph, op, error);
-    return status;
-}
-
-/* ---- reference ---- */
-
-struct box {
-    float ymin, xmin, ymax, xmax;
-};
-
-struct candidate {
-    uint32_t box, class_id;
-    float score;
-};
-
-/* Everything that the reference allocates, in one place. */
-struct work {
-    struct box *boxes;
-    float *scores;              /* boxes x row_size */
-    struct candidate *sorted;   /* boxes */
-    struct candidate *selected; /* max_detections */
-    struct candidate *merged;   /* 2 * max_detections */
-};
-
-static void read_values(const struct shk_tensor *tensor, const void *data, float *values)
-{
-    size_t count = shk_shape_elements(&tensor->shape);
-    if (tensor->dtype == SHK_DTYPE_FLOAT32) {
-        memcpy(values, data, count * sizeof(float));
-        return;
-    }
-    struct shk_detection_quant quant = {tensor->quant.scales[0], tensor->quant.zero_points[0]};
-    for (size_t i = 0; i < count; i++)
-        values[i] = shk_detection_dequantize(quant, ((const int8_t *)data)[i]);
-}
-
-static void decode_boxes(const struct settings *s, const struct shk_tensor *anchors, const float *values,
-                         struct box *boxes)
-{
-    for (uint32_t i = 0; i < s->boxes; i++) {
-        const float *v = values + (size_t)i * s->box_size;
-        float a[4];
-        shk_detection_anchor(anchors, i, a);
-        float y = shk_detection_centre(v[0], s->attrs->y_scale, a[0], a[2]);
-        float x = shk_detection_centre(v[1], s->attrs->x_scale, a[1], a[3]);
-        float half_h = shk_detection_half(v[2], s->attrs->h_scale, a[2]);
-        float half_w = shk_detection_half(v[3], s->attrs->w_scale, a[3]);
-        boxes[i] = (struct box){y - half_h, x - half_w, y + half_h, x + half_w};
-    }
-}
-
-static float intersection_over_union(const struct box *a, const struct box *b)
-{
-    float area_a = (a->ymax - a->ymin) * (a->xmax - a->xmin);
-    float area_b = (b->ymax - b->ymin) * (b->xmax - b->xmin);
-    if (area_a <= 0 || area_b <= 0)
-        return 0.0f;
-    float height = SHK_MIN(a->ymax, b->ymax) - SHK_MAX(a->ymin, b->ymin);
-    float width = SHK_MIN(a->xmax, b->xmax) - SHK_MAX(a->xmin, b->xmin);
-    float intersection = SHK_MAX(height, 0.0f) * SHK_MAX(width, 0.0f);
-    return intersection / (area_a + area_b - intersection);
-}
-
-static int compare_candidates(const void *pa, const void *pb)
-{
-    const struct candidate *a = pa, *b = pb;
-    if (a->score != b->score)
-        return a->score > b->score ? -1 : 1;
-    return a->box < b->box ? -1 : a->box > b->box;
-}
-
-/* Keeps at most `limit` of the first `count` candidates, which need not be sorted. Returns how many. */
-static uint32_t suppress(const struct settings *s, struct work *work, uint32_t count, uint32_t limit)
-{
-    uint32_t kept = 0;
-    qsort(work->sorted, count, sizeof(*work->sorted), compare_candidates);
-    for (uint32_t i = 0; i < count && kept < limit; i++) {
-        bool overlaps = false;
-        for (uint32_t k = 0; k < kept && !overlaps; k++)
-            overlaps = intersection_over_union(&work->boxes[work->selected[k].box],
-                                               &work->boxes[work->sorted[i].box]) > s->iou_threshold;
-        if (!overlaps)
-            work->selected[kept++] = work->sorted[i];
-    }
-    return kept;
-}
-
-static void write_row(const struct shk_reference *run, const struct work *work, uint32_t row, uint32_t box,
-                      uint32_t class_id, float score)
-{
-    memcpy((float *)run->outputs[SHK_DETECTION_BOXES] + (size_t)row * 4, &work->boxes[box],
-           sizeof(struct box));
-    ((float *)run->outputs[SHK_DETECTION_CLASSES])[row] = (float)class_id;
-    ((float *)run->outputs[SHK_DETECTION_SCORES])[row] = score;
-}
-
-/* The next class after `previous` in the order of falling scores, lower classes first where they are equal.
- */
-static uint32_t next_class(const float *scores, uint32_t count, uint32_t previous)
-{
-    uint32_t best = UINT32_MAX;
-    for (uint32_t c = 0; c < count; c++) {
-        bool after = previous == UINT32_MAX || scores[c] < scores[previous] ||
-                     (scores[c] == scores[previous] && c > previous);
-        if (after && (best == UINT32_MAX || scores[c] > scores[best]))
-            best = c;
-    }
-    return best;
-}
-
-/* Every box competes with the score of its best class. */
-static uint32_t run_fast(const struct shk_reference *run, const struct settings *s, struct work *work)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < s->boxes; i++) {
-        const float *scores = work->scores + (size_t)i * s->row_size + s->label_offset;
-        float score = scores[next_class(scores, s->classes, UINT32_MAX)];
-        if (score >= s->score_threshold)
-            work->sorted[count++] = (struct candidate){i, 0, score};
-    }
-    uint32_t kept = suppress(s, work, count, s->max_detections);
-    for (uint32_t i = 0; i < kept; i++) {
-        uint32_t box = work->selected[i].box, c = UINT32_MAX;
-        const float *scores = work->scores + (size_t)box * s->row_size + s->label_offset;
-        for (uint32_t k = 0; k < s->categories; k++) {
-            c = next_class(scores, s->classes, c);
-            write_row(run, work, i * (uint32_t)s->attrs->max_classes + k, box, c, scores[c]);
-        }
-    }
-    return kept;
-}
-
-/* Stable: what is there comes before what is new. Returns the new length. */
-static uint32_t merge(const struct settings *s, struct work *work, uint32_t merged, uint32_t selected)
-{
-    for (uint32_t i = 0; i < selected; i++) {
-        uint32_t at = merged + i;
-        for (; at > 0 && work->merged[at - 1].score < work->selected[i].score; at--)
-            work->merged[at] = work->merged[at - 1];
-        work->merged[at] = work->selected[i];
-    }
-    return SHK_MIN(merged + selected, s->max_detections);
-}
-
-/* Every class by itself. */
-static uint32_t run_regular(const struct shk_reference *run, const struct settings *s, struct work *work)
-{
-    uint32_t merged = 0;
-    for (uint32_t c = 0; c < s->classes; c++) {
-        uint32_t count = 0;
-        for (uint32_t i = 0; i < s->boxes; i++) {
-            float score = work->scores[(size_t)i * s->row_size + s->label_offset + c];
-            if (score >= s->score_threshold)
-                work->sorted[count++] = (struct candidate){i, c, score};
-        }
-        merged = merge(s, work, merged, suppress(s, work, count, s->per_class));
-    }
-    for (uint32_t i = 0; i < merged; i++)
-        write_row(run, work, i, work->merged[i].box, work->merged[i].class_id, work->merged[i].score);
-    return merged;
-}
-
-static void clear_outputs(const struct shk_reference *run)
-{
-    for (uint32_t i = 0; i < run->op->output_count; i++)
-        memset(run->outputs[i], 0, shk_op_output(run->graph, run->op, i)->bytes);
-}
-
-/* Rows past the count are zero. */
-static enum shk_status reference(const struct shk_reference *run, struct shk_error *error)
-{
-    struct settings s = get_settings(run->graph, run->op, run->params);
-    const struct shk_tensor *boxes = shk_op_input(run->graph, run->op, IN_BOXES);
-    enum shk_status status = SHK_OK;
-    float *encoded = calloc((size_t)s.boxes * s.box_size, sizeof(float));
-    struct work work = {
-        .boxes = calloc(s.boxes, sizeof(struct box)),
-        .scores = calloc((size_t)s.boxes * s.row_size, sizeof(float)),
-        .sorted = calloc(s.boxes, sizeof(struct candidate)),
-        .selected = calloc(s.max_detections, sizeof(struct candidate)),
-        .merged = calloc(2 * (size_t)s.max_detections, sizeof(struct candidate)),
-    };
-    if (!encoded || !work.boxes || !work.scores || !work.sorted || !work.selected || !work.merged) {
-        status = shk_fail_oom(error, (size_t)s.boxes * s.row_size * sizeof(float), "detections");
-        goto done;
-    }
-    clear_outputs(run);
-    read_values(boxes, run->inputs[IN_BOXES], encoded);
-    decode_boxes(&s, shk_op_input(run->graph, run->op, IN_ANCHORS), encoded, work.boxes);
-    read_values(shk_op_input(run->graph, run->op, IN_SCORES), run->inputs[IN_SCORES], work.scores);
-    uint32_t count = s.attrs->regular ? run_regular(run, &s, &work) : run_fast(run, &s, &work);
-    *(float *)run->outputs[SHK_DETECTION_COUNT] = (float)count;
-done:
-    free(encoded);
-    free(work.boxes);
-    free(work.scores);
-    free(work.sorted);
-    free(work.selected);
-    free(work.merged);
     return status;
 }
 
@@ -441,7 +227,7 @@ struct scratch_layout {
     uint32_t groups;
 };
 
-static struct scratch_layout scratch_layout(const struct settings *s)
+static struct scratch_layout scratch_layout(const struct shk_detection_settings *s)
 {
     struct scratch_layout l = {.groups = s->attrs->regular ? s->classes : 1};
     l.keys = l.boxes + (uint64_t)s->boxes * 5;
@@ -453,7 +239,7 @@ static struct scratch_layout scratch_layout(const struct settings *s)
 
 static uint64_t scratch(const struct shk_graph *graph, const struct shk_op *op)
 {
-    struct settings s = get_settings(graph, op, NULL);
+    struct shk_detection_settings s = shk_detection_settings(graph, op, NULL);
     return scratch_layout(&s).words * 4;
 }
 
@@ -493,7 +279,7 @@ static void set_outputs(struct shk_detection_push *push, const struct shk_loweri
     push->out_count = shk_lower_view(lowering, op->outputs[SHK_DETECTION_COUNT]).offset;
 }
 
-static void append_tables(struct shk_lowering *lowering, const struct settings *s,
+static void append_tables(struct shk_lowering *lowering, const struct shk_detection_settings *s,
                           const struct shk_detection_tables *tables, struct shk_detection_push *push)
 {
     push->score_table = shk_lower_params(lowering, tables->score, sizeof(tables->score), 4) / 4;
@@ -505,16 +291,16 @@ static void append_tables(struct shk_lowering *lowering, const struct settings *
         push->min_rank = rank;
 }
 
-static void emit(struct shk_lowering *lowering, const struct shk_op *op, const struct settings *s,
-                 const struct shk_detection_push *push)
+static void emit(struct shk_lowering *lowering, const struct shk_op *op,
+                 const struct shk_detection_settings *s, const struct shk_detection_push *push)
 {
     const struct shk_graph *graph = shk_lower_graph(lowering);
     uint32_t groups = s->attrs->regular ? s->classes : 1;
     struct shk_dispatch d = {
         .shader = &shk_shader_detection_postprocess,
         .spec = {[1] = s->attrs->regular,
-                 [2] = shk_op_input(graph, op, IN_BOXES)->dtype == SHK_DTYPE_FLOAT32,
-                 [3] = shk_op_input(graph, op, IN_SCORES)->dtype == SHK_DTYPE_FLOAT32},
+                 [2] = shk_op_input(graph, op, SHK_DETECTION_IN_BOXES)->dtype == SHK_DTYPE_FLOAT32,
+                 [3] = shk_op_input(graph, op, SHK_DETECTION_IN_SCORES)->dtype == SHK_DTYPE_FLOAT32},
         .spec_count = 4,
         .push = push,
         .push_size = sizeof(*push),
@@ -535,20 +321,20 @@ static void emit(struct shk_lowering *lowering, const struct shk_op *op, const s
 static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op *op, struct shk_error *error)
 {
     const struct shk_graph *graph = shk_lower_graph(lowering);
-    struct settings s = get_settings(graph, op, shk_lower_session_params(lowering));
-    struct shk_detection_quant boxes = source_quant(graph, op, IN_BOXES);
-    struct shk_detection_quant scores = source_quant(graph, op, IN_SCORES);
+    struct shk_detection_settings s = shk_detection_settings(graph, op, shk_lower_session_params(lowering));
+    struct shk_detection_quant boxes = source_quant(graph, op, SHK_DETECTION_IN_BOXES);
+    struct shk_detection_quant scores = source_quant(graph, op, SHK_DETECTION_IN_SCORES);
     struct shk_detection_tables tables;
     struct shk_error detail;
-    enum shk_status status = shk_detection_tables_init(&tables, s.attrs, shk_op_input(graph, op, IN_ANCHORS),
-                                                       boxes, scores, &detail);
+    enum shk_status status = shk_detection_tables_init(
+        &tables, s.attrs, shk_op_input(graph, op, SHK_DETECTION_IN_ANCHORS), boxes, scores, &detail);
     if (status)
         return shk_op_fail(graph, op, status, error, "%s", detail.message);
 
     struct scratch_layout l = scratch_layout(&s);
     uint32_t base = shk_lower_scratch(lowering);
-    struct shk_view box_view = shk_lower_view(lowering, op->inputs[IN_BOXES]);
-    struct shk_view score_view = shk_lower_view(lowering, op->inputs[IN_SCORES]);
+    struct shk_view box_view = shk_lower_view(lowering, op->inputs[SHK_DETECTION_IN_BOXES]);
+    struct shk_view score_view = shk_lower_view(lowering, op->inputs[SHK_DETECTION_IN_SCORES]);
     struct shk_detection_push push = {
         .boxes = box_view.offset,
         .boxes_stride = box_view.stride,
@@ -597,10 +383,10 @@ const struct shk_op_def shk_op_detection_postprocess = {
     .spellings = spellings,
     .spelling_count = SHK_ARRAY_LEN(spellings),
     .attrs_size = sizeof(struct shk_detection_attrs),
-    .parameter_inputs = 1u << IN_ANCHORS,
+    .parameter_inputs = 1u << SHK_DETECTION_IN_ANCHORS,
     .infer = infer,
     .check = check,
-    .reference = reference,
+    .reference = shk_detection_reference,
     .lower = lower,
     .describe = describe,
     .scratch = scratch,

@@ -7,6 +7,7 @@
 
 SHK_OP_DECLARE(detection_postprocess);
 
+enum { SHK_DETECTION_IN_BOXES, SHK_DETECTION_IN_SCORES, SHK_DETECTION_IN_ANCHORS, SHK_DETECTION_IN_COUNT };
 enum { SHK_DETECTION_BOXES, SHK_DETECTION_CLASSES, SHK_DETECTION_SCORES, SHK_DETECTION_COUNT };
 
 struct shk_detection_attrs {
@@ -18,6 +19,27 @@ struct shk_detection_attrs {
     float score_threshold, iou_threshold;
     float y_scale, x_scale, h_scale, w_scale;
 };
+
+/* The attributes after the session's overrides, and the sizes that follow. */
+struct shk_detection_settings {
+    const struct shk_detection_attrs *attrs;
+    float score_threshold, iou_threshold;
+    uint32_t max_detections;
+    uint32_t per_class;  /* most that one class may keep (regular) */
+    uint32_t categories; /* classes written per detection (fast) */
+    uint32_t rows;       /* of the output tensors */
+    uint32_t boxes;
+    uint32_t box_size; /* values per box, of which the first four count */
+    uint32_t classes;  /* without background */
+    uint32_t row_size; /* scores per box */
+    uint32_t label_offset;
+};
+/* `params` NULL: no overrides. */
+struct shk_detection_settings shk_detection_settings(const struct shk_graph *graph, const struct shk_op *op,
+                                                     const struct shk_session_params *params);
+
+/* The kernel in C, with the float arithmetic of TensorFlow Lite's. Rows past the count are zero. */
+enum shk_status shk_detection_reference(const struct shk_reference *run, struct shk_error *error);
 
 /* How an 8 bit input becomes real: scale * (q - zero_point), q in [-128, 127]. */
 struct shk_detection_quant {
