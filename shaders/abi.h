@@ -84,8 +84,8 @@ struct shk_detection_push {
     SHK_UINT boxes, boxes_stride, scores, scores_stride;
     SHK_UINT count; /* boxes */
     SHK_UINT classes, label_offset;
-    SHK_UINT scratch_boxes, scratch_keys, scratch_lists, scratch_cursors;
-    SHK_UINT max_selected; /* per list */
+    SHK_UINT scratch_boxes, scratch_keys, scratch_heads, scratch_taken, scratch_list;
+    SHK_UINT max_selected; /* per group */
     SHK_UINT max_detections, max_classes, rows;
     SHK_UINT min_rank; /* lowest q + 128 whose score reaches the threshold; 256: none */
     SHK_UINT iou_mantissa;

@@ -1,15 +1,16 @@
 #version 450
-// TFLite_Detection_PostProcess in three passes: decode every box, select greedily (one workgroup per list: all
-// classes together, or each), write the outputs. Same float operations as the reference in the same order; a
-// comparison of a quotient is done in integers, since division is not exact on every device.
+// TFLite_Detection_PostProcess in three passes: decode every box; find the best of each group (a class, or all
+// classes together); take the best of all groups, suppress what it overlaps in its group, and again. Same float
+// operations as the reference in the same order; a comparison of a quotient is done in integers, since division
+// is not exact on every device.
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "int8.glsl"
 
 #define PASS_DECODE 0
-#define PASS_SELECT 1
-#define PASS_OUTPUT 2
+#define PASS_HEADS  1
+#define PASS_SELECT 2
 
 layout(constant_id = SHK_SPEC_FIRST) const int PASS = PASS_DECODE;
 layout(constant_id = SHK_SPEC_FIRST + 1) const bool REGULAR = false;
@@ -18,8 +19,12 @@ layout(constant_id = SHK_SPEC_FIRST + 3) const bool FLOAT_SCORES = false;
 
 layout(push_constant) uniform shk_push { shk_detection_push p; };
 
+#define GROUPS (REGULAR ? p.classes : 1u)
+#define NONE   0xffffffffu
+
 // Three in turn, so that one barrier per round is enough.
 shared uint best[3];
+shared uint shared_key;
 
 struct Box {
     vec4 corners; // ymin, xmin, ymax, xmax
@@ -131,16 +136,17 @@ bool overlaps(Box a, Box b)
     return intersection > 0.0 && quotient_above(intersection, united);
 }
 
-// One round: takes out what the last selected box suppresses, returns the best of the rest.
-uint scan(uint keys, bool first, uint last)
+// The best key of a group, after taking out the box `last` and what it suppresses. NONE: nothing is taken out.
+uint scan(uint group, uint last)
 {
-    Box selected = load_box(last);
+    uint keys = p.scratch_keys + group * p.count;
+    Box selected = load_box(last == NONE ? 0u : last);
     uint found = 0u;
     for (uint i = gl_LocalInvocationID.x; i < p.count; i += gl_WorkGroupSize.x) {
         uint key = arena[keys + i];
         if (key == 0u)
             continue;
-        if (!first && (i == last || overlaps(selected, load_box(i))))
+        if (last != NONE && (i == last || overlaps(selected, load_box(i))))
             arena[keys + i] = 0u;
         else
             found = max(found, key);
@@ -166,28 +172,19 @@ void workgroup_max_begin()
     barrier();
 }
 
-void select(uint group)
+void find_head(uint group)
 {
-    uint keys = p.scratch_keys + group * p.count;
-    uint list = p.scratch_lists + group * p.max_detections;
     if (REGULAR)
         for (uint i = gl_LocalInvocationID.x; i < p.count; i += gl_WorkGroupSize.x) {
             uint rank = score_rank(i, group);
-            arena[keys + i] = rank >= p.min_rank ? make_key(rank, i) : 0u;
+            arena[p.scratch_keys + group * p.count + i] = rank >= p.min_rank ? make_key(rank, i) : 0u;
         }
     workgroup_max_begin();
-    uint key = 0u;
-    bool done = false;
-    for (uint n = 0u; n < p.max_selected; n++) {
-        if (!done) {
-            key = workgroup_max(scan(keys, n == 0u, n == 0u ? 0u : key_index(key)), n);
-            done = key == 0u;
-        }
-        if (gl_LocalInvocationID.x == 0u)
-            arena[list + n] = key;
+    uint head = workgroup_max(scan(group, NONE), 0u);
+    if (gl_LocalInvocationID.x == 0u) {
+        arena[p.scratch_heads + group] = head;
+        arena[p.scratch_taken + group] = 0u;
     }
-    if (gl_LocalInvocationID.x == 0u && p.max_selected < p.max_detections)
-        arena[list + p.max_selected] = 0u;
 }
 
 void write_row(uint row, uint box, uint class_id, uint rank)
@@ -206,11 +203,6 @@ void clear_row(uint row)
     arena[p.out_scores + row] = 0u;
 }
 
-void write_count(uint count)
-{
-    arena[p.out_count] = floatBitsToUint(float(count));
-}
-
 // The best class after (rank, class_id) in the order of falling scores, as a key.
 uint next_class(uint box, uint previous)
 {
@@ -223,76 +215,88 @@ uint next_class(uint box, uint previous)
     return found;
 }
 
-void output_fast()
+// The group with the best head, lower groups first; as a key.
+uint best_group()
 {
-    for (uint n = gl_LocalInvocationID.x; n < p.max_detections; n += gl_WorkGroupSize.x) {
-        uint key = arena[p.scratch_lists + n];
-        if (key == 0u)
-            continue;
-        uint box = key_index(key);
-        uint chosen = 0xffffffffu;
-        for (uint k = 0u; k < min(p.max_classes, p.classes); k++) {
-            chosen = next_class(box, chosen);
-            write_row(n * p.max_classes + k, box, key_index(chosen), chosen >> 24);
-        }
-        if (n + 1u == p.max_detections || arena[p.scratch_lists + n + 1u] == 0u)
-            write_count(n + 1u);
+    uint found = 0u;
+    for (uint g = gl_LocalInvocationID.x; g < GROUPS; g += gl_WorkGroupSize.x) {
+        uint head = arena[p.scratch_heads + g];
+        if (head != 0u)
+            found = max(found, make_key(head >> 24, g));
+    }
+    return found;
+}
+
+// A group's head and counter belong to one invocation, which alone reads and writes them.
+bool owns(uint group)
+{
+    return group % gl_WorkGroupSize.x == gl_LocalInvocationID.x;
+}
+
+// Takes the head of a group and finds its next. Returns what was taken.
+uint take(uint group, uint round)
+{
+    if (owns(group))
+        shared_key = arena[p.scratch_heads + group];
+    barrier();
+    uint key = shared_key;
+    uint next = workgroup_max(scan(group, key_index(key)), round);
+    if (owns(group)) {
+        uint taken = ++arena[p.scratch_taken + group];
+        arena[p.scratch_heads + group] = taken < p.max_selected ? next : 0u;
+    }
+    return key;
+}
+
+void write_detection(uint n, uint group, uint key)
+{
+    uint box = key_index(key);
+    if (REGULAR) {
+        write_row(n, box, group, key >> 24);
+        return;
+    }
+    uint chosen = 0xffffffffu;
+    for (uint k = 0u; k < min(p.max_classes, p.classes); k++) {
+        chosen = next_class(box, chosen);
+        write_row(n * p.max_classes + k, box, key_index(chosen), chosen >> 24);
     }
 }
 
-// The key of a list's next element, by its score and then by the class.
-uint head_key(uint class_id)
+// Detection n belongs to invocation n, modulo the workgroup: rows are written in parallel at the end.
+void select()
 {
-    uint taken = arena[p.scratch_cursors + class_id];
-    if (taken >= p.max_selected)
-        return 0u;
-    uint key = arena[p.scratch_lists + class_id * p.max_detections + taken];
-    return key == 0u ? 0u : make_key(key >> 24, class_id);
-}
-
-// Merges the classes' lists. A class belongs to one invocation, which moves its cursor and writes its rows.
-void output_regular()
-{
-    for (uint c = gl_LocalInvocationID.x; c < p.classes; c += gl_WorkGroupSize.x)
-        arena[p.scratch_cursors + c] = 0u;
-    workgroup_max_begin();
     uint count = 0u;
+    workgroup_max_begin();
     for (uint n = 0u; n < p.max_detections; n++) {
-        uint found = 0u;
-        for (uint c = gl_LocalInvocationID.x; c < p.classes; c += gl_WorkGroupSize.x)
-            found = max(found, head_key(c));
-        uint winner = workgroup_max(found, n);
+        uint winner = workgroup_max(best_group(), 2u * n);
         if (winner == 0u)
             break;
-        count++;
-        uint c = key_index(winner);
-        if (c % gl_WorkGroupSize.x == gl_LocalInvocationID.x) {
-            uint taken = arena[p.scratch_cursors + c]++;
-            uint key = arena[p.scratch_lists + c * p.max_detections + taken];
-            write_row(n, key_index(key), c, key >> 24);
+        uint group = key_index(winner);
+        uint key = take(group, 2u * n + 1u);
+        if (owns(n)) {
+            arena[p.scratch_list + 2u * n] = group;
+            arena[p.scratch_list + 2u * n + 1u] = key;
         }
+        count++;
     }
+    for (uint n = gl_LocalInvocationID.x; n < count; n += gl_WorkGroupSize.x)
+        write_detection(n, arena[p.scratch_list + 2u * n], arena[p.scratch_list + 2u * n + 1u]);
     if (gl_LocalInvocationID.x == 0u)
-        write_count(count);
+        arena[p.out_count] = floatBitsToUint(float(count));
 }
 
 void main()
 {
+    uint i = shk_linear_index();
     if (PASS == PASS_DECODE) {
-        uint i = shk_linear_index();
         if (i < p.count)
             decode(i);
         if (i < p.rows)
             clear_row(i);
-        if (i == 0u)
-            write_count(0u);
-    } else if (PASS == PASS_SELECT) {
-        uint group = shk_linear_index() / gl_WorkGroupSize.x;
-        if (group < (REGULAR ? p.classes : 1u))
-            select(group);
-    } else if (REGULAR) {
-        output_regular();
+    } else if (PASS == PASS_HEADS) {
+        if (i / gl_WorkGroupSize.x < GROUPS)
+            find_head(i / gl_WorkGroupSize.x);
     } else {
-        output_fast();
+        select();
     }
 }

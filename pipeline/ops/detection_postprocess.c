@@ -141,9 +141,10 @@ static enum shk_status check_shapes(const struct shk_graph *graph, const struct 
         return shk_op_fail(graph, op, SHK_ERROR_BAD_MODEL, error,
                            "%d scores per box do not fit %d classes, with or without a background",
                            scores->dims[2], a->class_count);
-    if (boxes->dims[1] >= 1 << 23)
-        return shk_op_fail(graph, op, SHK_ERROR_UNSUPPORTED, error, "%d boxes, at most %d are supported",
-                           boxes->dims[1], (1 << 23) - 1);
+    if (boxes->dims[1] >= 1 << 23 || a->class_count >= 1 << 23)
+        return shk_op_fail(graph, op, SHK_ERROR_UNSUPPORTED, error,
+                           "%d boxes and %d classes, at most %d of each are supported", boxes->dims[1],
+                           a->class_count, (1 << 23) - 1);
     return SHK_OK;
 }
 
@@ -218,22 +219,28 @@ static enum shk_status check(const struct shk_graph *graph, const struct shk_op 
 SHK_SHADER_DECLARE(detection_postprocess);
 
 enum { LOCAL_SIZE = 64 };
-enum pass { PASS_DECODE, PASS_SELECT, PASS_OUTPUT };
+enum pass { PASS_DECODE, PASS_HEADS, PASS_SELECT };
 
-/* Words: boxes of five floats (corners, area), one key per box and list, the lists of what was selected, how
- * far the merge has come in each. */
+/* Words: boxes of five floats (corners, area); for each group (a class, or all together) a key per box, the
+ * best of them and how many were taken; what was selected, two words each. */
 struct scratch_layout {
-    uint64_t boxes, keys, lists, cursors, words;
-    uint32_t groups;
+    uint64_t boxes, keys, heads, taken, list, words;
 };
+
+static uint32_t group_count(const struct shk_detection_settings *s)
+{
+    return s->attrs->regular ? s->classes : 1;
+}
 
 static struct scratch_layout scratch_layout(const struct shk_detection_settings *s)
 {
-    struct scratch_layout l = {.groups = s->attrs->regular ? s->classes : 1};
+    struct scratch_layout l = {0};
+    uint32_t groups = group_count(s);
     l.keys = l.boxes + (uint64_t)s->boxes * 5;
-    l.lists = l.keys + (uint64_t)s->boxes * l.groups;
-    l.cursors = l.lists + (uint64_t)s->max_detections * l.groups;
-    l.words = l.cursors + l.groups;
+    l.heads = l.keys + (uint64_t)s->boxes * groups;
+    l.taken = l.heads + groups;
+    l.list = l.taken + groups;
+    l.words = l.list + (uint64_t)s->max_detections * 2;
     return l;
 }
 
@@ -295,7 +302,6 @@ static void emit(struct shk_lowering *lowering, const struct shk_op *op,
                  const struct shk_detection_settings *s, const struct shk_detection_push *push)
 {
     const struct shk_graph *graph = shk_lower_graph(lowering);
-    uint32_t groups = s->attrs->regular ? s->classes : 1;
     struct shk_dispatch d = {
         .shader = &shk_shader_detection_postprocess,
         .spec = {[1] = s->attrs->regular,
@@ -309,11 +315,11 @@ static void emit(struct shk_lowering *lowering, const struct shk_op *op,
     shk_dispatch_linear(&d, SHK_MAX(s->boxes, s->rows), LOCAL_SIZE);
     shk_lower_dispatch(lowering, &d);
     shk_lower_barrier(lowering);
-    d.spec[0] = PASS_SELECT;
-    shk_dispatch_linear(&d, groups * LOCAL_SIZE, LOCAL_SIZE);
+    d.spec[0] = PASS_HEADS;
+    shk_dispatch_linear(&d, group_count(s) * LOCAL_SIZE, LOCAL_SIZE);
     shk_lower_dispatch(lowering, &d);
     shk_lower_barrier(lowering);
-    d.spec[0] = PASS_OUTPUT;
+    d.spec[0] = PASS_SELECT;
     shk_dispatch_linear(&d, LOCAL_SIZE, LOCAL_SIZE);
     shk_lower_dispatch(lowering, &d);
 }
@@ -345,8 +351,9 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         .label_offset = s.label_offset,
         .scratch_boxes = base + (uint32_t)l.boxes,
         .scratch_keys = base + (uint32_t)l.keys,
-        .scratch_lists = base + (uint32_t)l.lists,
-        .scratch_cursors = base + (uint32_t)l.cursors,
+        .scratch_heads = base + (uint32_t)l.heads,
+        .scratch_taken = base + (uint32_t)l.taken,
+        .scratch_list = base + (uint32_t)l.list,
         .max_selected = s.attrs->regular ? s.per_class : s.max_detections,
         .max_detections = s.max_detections,
         .max_classes = s.attrs->regular ? 1 : (uint32_t)s.attrs->max_classes,
