@@ -215,15 +215,16 @@ struct shk_mean_uniform {
     SHK_INT multiplier, shift, zero_in, zero_out; /* zero_in: of the whole sum */
 };
 
-/* ---- resize: one word per item; maps are words into the parameters ---- */
+/* ---- resize: one word per item ---- */
+#define SHK_RESIZE_NEAREST 0
+#define SHK_RESIZE_INT8    1 /* bilinear; weights are integers of 10 bits */
+#define SHK_RESIZE_UINT8   2 /* bilinear; weights are floats, values int8 + 128 */
 struct shk_resize_push {
     SHK_UINT items;
     SHK_UINT src, src_stride, dst, dst_stride, words;
     SHK_UINT in_h, in_w, out_h, out_w;
-    SHK_UINT map_y, map_x; /* nearest: the coordinate; bilinear: lower, upper, weight of upper */
+    SHK_UINT map_y, map_x; /* words into the parameters: lower, upper, weight of upper for each coordinate */
 };
-#define SHK_RESIZE_INT8  0 /* weights are integers of 10 bits */
-#define SHK_RESIZE_UINT8 1 /* weights are floats, values int8 + 128 */
 
 /* ---- conv2d ---- */
 
