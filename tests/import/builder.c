@@ -82,7 +82,8 @@ START_TEST(attributes_are_checked)
         char text[128];
         snprintf(text, sizeof(text), GOOD " %s", cases[i].text);
         pool(&f, text);
-        expect(&f, strcmp(cases[i].text, "stride_w=0") == 0 ? SHK_ERROR_BAD_MODEL : SHK_ERROR_INVALID_ARGUMENT,
+        expect(&f,
+               strcmp(cases[i].text, "stride_w=0") == 0 ? SHK_ERROR_BAD_MODEL : SHK_ERROR_INVALID_ARGUMENT,
                cases[i].part);
     }
 }
@@ -143,7 +144,8 @@ START_TEST(a_wrong_call_sticks)
     int32_t axis_dims[] = {1, 4, 4, 0};
     ck_assert_int_eq(
         shk_builder_tensor(f.builder, "bad", SHK_DTYPE_INT8, 4, axis_dims, 1, &scale, &zero, 0, NULL, 0), -1);
-    ck_assert_int_eq(shk_builder_tensor(f.builder, "fine", SHK_DTYPE_INT8, 4, shape, 1, &scale, &zero, 0, NULL, 0), -1);
+    ck_assert_int_eq(
+        shk_builder_tensor(f.builder, "fine", SHK_DTYPE_INT8, 4, shape, 1, &scale, &zero, 0, NULL, 0), -1);
     pool(&f, GOOD);
     expect(&f, SHK_ERROR_INVALID_ARGUMENT, "'bad'");
 }
@@ -175,8 +177,8 @@ static int32_t bad_tensor(struct shk_builder *b, int i)
     case 8:
         return shk_builder_tensor(b, "t", SHK_DTYPE_INT8, 4, shape, 1, &scale, NULL, 0, data, 31);
     default:
-        return shk_builder_tensor(b, "t", SHK_DTYPE_INT8, 4, (int32_t[]){65536, 65536, 65536, 65536}, 0, NULL, NULL, 0,
-                                  NULL, 0);
+        return shk_builder_tensor(b, "t", SHK_DTYPE_INT8, 4, (int32_t[]){65536, 65536, 65536, 65536}, 0, NULL,
+                                  NULL, 0, NULL, 0);
     }
 }
 

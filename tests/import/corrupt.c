@@ -1,5 +1,5 @@
-/* Damaged files: cut short, with flipped bits, with wrong counts and offsets everywhere. Each must load or end in a
- * message; the address sanitizer's build sees whether anything outside was touched.
+/* Damaged files: cut short, with flipped bits, with wrong counts and offsets everywhere. Each must load or
+ * end in a message; the address sanitizer's build sees whether anything outside was touched.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,16 +19,11 @@ static void try(const uint8_t *data, size_t size)
     free(copy);
 }
 
-static enum shk_dtype dtype_of(int i)
-{
-    return i ? SHK_DTYPE_UINT8 : SHK_DTYPE_INT8;
-}
-
 START_TEST(cut_short_anywhere)
 {
     size_t size;
     struct shk_model *model = NULL;
-    uint8_t *data = sample_model(dtype_of(_i), &size);
+    uint8_t *data = sample_model((enum sample)_i, &size);
     for (size_t length = 0; length < size; length++)
         try(data, length);
     /* the constants come last in the file, so that without its last 16 bytes it is not whole */
@@ -40,7 +35,7 @@ END_TEST
 START_TEST(every_bit_flipped)
 {
     size_t size;
-    uint8_t *data = sample_model(dtype_of(_i), &size);
+    uint8_t *data = sample_model((enum sample)_i, &size);
     for (size_t bit = 0; bit < 8 * size; bit++) {
         data[bit / 8] ^= (uint8_t)(1 << bit % 8);
         try(data, size);
@@ -55,7 +50,7 @@ START_TEST(every_word_replaced)
 {
     static const uint32_t words[] = {0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFC, 0x10000000, 65536};
     size_t size;
-    uint8_t *data = sample_model(dtype_of(_i), &size), saved[4];
+    uint8_t *data = sample_model((enum sample)_i, &size), saved[4];
     for (size_t at = 0; at + 4 <= size; at += 2) {
         memcpy(saved, data + at, 4);
         for (size_t i = 0; i < SHK_ARRAY_LEN(words); i++) {
@@ -94,8 +89,10 @@ END_TEST
 
 START_TEST(custom_options_damaged)
 {
-    struct shk_flex_entry entries[] = {{"num_classes", SHK_FLEX_INT, 7}, {"y_scale", SHK_FLEX_FLOAT, 2.5},
-                                       {"a_flag", SHK_FLEX_BOOL, 1}, {"max_detections", SHK_FLEX_INT, -3}};
+    struct shk_flex_entry entries[] = {{"num_classes", SHK_FLEX_INT, 7},
+                                       {"y_scale", SHK_FLEX_FLOAT, 2.5},
+                                       {"a_flag", SHK_FLEX_BOOL, 1},
+                                       {"max_detections", SHK_FLEX_INT, -3}};
     struct shk_flex_map map;
     struct test_rng rng = {5};
     size_t size;
@@ -126,9 +123,9 @@ static Suite *make_suite(void)
     Suite *suite = suite_create("corrupt");
     TCase *tc = tcase_create("corrupt");
     tcase_set_timeout(tc, 250);
-    tcase_add_loop_test(tc, cut_short_anywhere, 0, 2);
-    tcase_add_loop_test(tc, every_bit_flipped, 0, 2);
-    tcase_add_loop_test(tc, every_word_replaced, 0, 2);
+    tcase_add_loop_test(tc, cut_short_anywhere, 0, SAMPLE_COUNT);
+    tcase_add_loop_test(tc, every_bit_flipped, 0, SAMPLE_COUNT);
+    tcase_add_loop_test(tc, every_word_replaced, 0, SAMPLE_COUNT);
     tcase_add_test(tc, kit_models_damaged);
     tcase_add_test(tc, custom_options_damaged);
     suite_add_tcase(suite, tc);

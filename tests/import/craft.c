@@ -25,8 +25,14 @@ struct craft craft_defaults(void)
     };
 }
 
-#define SCALAR(field, size, v) {.id = (field), .bytes = (size), .value = (uint64_t)(v)}
-#define CHILD(field, s)        {.id = (field), .slot = &(s)}
+#define SCALAR(field, size, v)                                                                               \
+    {                                                                                                        \
+        .id = (field), .bytes = (size), .value = (uint64_t)(v)                                               \
+    }
+#define CHILD(field, s)                                                                                      \
+    {                                                                                                        \
+        .id = (field), .slot = &(s)                                                                          \
+    }
 
 static size_t write_slots(struct shk_fbw *w, size_t slot, uint32_t count)
 {
@@ -68,9 +74,9 @@ static void write_odd_tensor(struct shk_fbw *w, size_t first, const struct craft
 {
     size_t shape = 0, name = 0, quant = 0, sparsity = 0;
     const struct shk_fbw_field fields[] = {
-        CHILD(TENSOR_SHAPE, shape),        SCALAR(TENSOR_TYPE, 1, c->type),
+        CHILD(TENSOR_SHAPE, shape),          SCALAR(TENSOR_TYPE, 1, c->type),
         SCALAR(TENSOR_BUFFER, 4, c->buffer), CHILD(TENSOR_NAME, name),
-        CHILD(TENSOR_QUANTIZATION, quant), SCALAR(TENSOR_IS_VARIABLE, 1, c->variable),
+        CHILD(TENSOR_QUANTIZATION, quant),   SCALAR(TENSOR_IS_VARIABLE, 1, c->variable),
         CHILD(TENSOR_SPARSITY, sparsity),
     };
     shk_fbw_table(w, first, fields, SHK_ARRAY_LEN(fields) - (c->sparse ? 0 : 1));
@@ -93,10 +99,10 @@ static void write_subgraph(struct shk_fbw *w, size_t slot, const struct craft *c
     size_t tensors = 0, inputs = 0, outputs = 0, ops = 0, op_inputs = 0, op_outputs = 0, options = 0;
     const struct shk_fbw_field fields[] = {CHILD(SUBGRAPH_TENSORS, tensors), CHILD(SUBGRAPH_INPUTS, inputs),
                                            CHILD(SUBGRAPH_OUTPUTS, outputs), CHILD(SUBGRAPH_OPERATORS, ops)};
-    const struct shk_fbw_field op[] = {
-        SCALAR(OPERATOR_CODE_INDEX, 4, c->code_index), CHILD(OPERATOR_INPUTS, op_inputs),
-        CHILD(OPERATOR_OUTPUTS, op_outputs), SCALAR(OPERATOR_OPTIONS_TYPE, 1, c->options_type),
-        CHILD(OPERATOR_OPTIONS, options)};
+    const struct shk_fbw_field op[] = {SCALAR(OPERATOR_CODE_INDEX, 4, c->code_index),
+                                       CHILD(OPERATOR_INPUTS, op_inputs), CHILD(OPERATOR_OUTPUTS, op_outputs),
+                                       SCALAR(OPERATOR_OPTIONS_TYPE, 1, c->options_type),
+                                       CHILD(OPERATOR_OPTIONS, options)};
     shk_fbw_table(w, slot, fields, SHK_ARRAY_LEN(fields));
     size_t slots = write_slots(w, tensors, 2 + c->repeats);
     write_edge_tensor(w, slots, c->signature);
@@ -125,9 +131,11 @@ uint8_t *craft_file(const struct craft *c, size_t *size)
 {
     struct shk_fbw w;
     size_t codes = 0, subgraphs = 0, buffers = 0, data = 0;
-    const struct shk_fbw_field fields[] = {SCALAR(MODEL_VERSION, 4, c->version), CHILD(MODEL_OPERATOR_CODES, codes),
+    const struct shk_fbw_field fields[] = {SCALAR(MODEL_VERSION, 4, c->version),
+                                           CHILD(MODEL_OPERATOR_CODES, codes),
                                            CHILD(MODEL_SUBGRAPHS, subgraphs), CHILD(MODEL_BUFFERS, buffers)};
-    const struct shk_fbw_field buffer[] = {CHILD(BUFFER_DATA, data), SCALAR(BUFFER_OFFSET, 8, c->external_offset)};
+    const struct shk_fbw_field buffer[] = {CHILD(BUFFER_DATA, data),
+                                           SCALAR(BUFFER_OFFSET, 8, c->external_offset)};
     shk_fbw_start(&w, c->identifier);
     shk_fbw_table(&w, 0, fields, SHK_ARRAY_LEN(fields));
     write_code(&w, write_slots(&w, codes, 1), c);

@@ -1,5 +1,5 @@
-/* Files that no converter would write, byte by byte: one RESHAPE from tensor 0 to tensor 1, and an odd tensor 2.
- * SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Files that no converter would write, byte by byte: one RESHAPE from tensor 0 to tensor 1, and an odd
+ * tensor 2. SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TEST_IMPORT_CRAFT_H
 #define TEST_IMPORT_CRAFT_H
 
@@ -28,8 +28,8 @@ struct craft {
     int64_t zero_point;
     int32_t axis;
     bool variable, sparse, custom_quantization;
-    uint32_t buffer;         /* 0 or 1 are there */
-    uint32_t data_bytes;     /* of buffer 1 */
+    uint32_t buffer;          /* 0 or 1 are there */
+    uint32_t data_bytes;      /* of buffer 1 */
     uint64_t external_offset; /* of buffer 1 */
     /* how many times the list of tensors names tensor 2 */
     uint32_t repeats;

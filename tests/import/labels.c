@@ -53,7 +53,9 @@ static void refuse(const void *text, size_t size, uint32_t class_count, const ch
 
 START_TEST(lines_are_classes)
 {
-    static const char *const texts[] = {"cat\ndog\n", "cat\ndog", "cat\r\ndog\r\n\r\n\n", "\xEF\xBB\xBF" "cat\ndog\n"};
+    static const char *const texts[] = {"cat\ndog\n", "cat\ndog", "cat\r\ndog\r\n\r\n\n",
+                                        "\xEF\xBB\xBF"
+                                        "cat\ndog\n"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
         struct shk_labels *labels = load(texts[i], 2);
         ck_assert_uint_eq(shk_labels_count(labels), 2);
@@ -89,8 +91,19 @@ END_TEST
 START_TEST(bad_text_is_refused)
 {
     static const char *const bad[] = {
-        "\xFF",         "\x80",         "caf\xC3",      "\xC0\x80", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
-        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "a\tb", "\x1B[31m", "\xC3(",    "\x7F",
+        "\xFF",
+        "\x80",
+        "caf\xC3",
+        "\xC0\x80",
+        "\xE0\x9F\xBF",
+        "\xED\xA0\x80",
+        "\xF0\x8F\xBF\xBF",
+        "\xF4\x90\x80\x80",
+        "\xF5\x80\x80\x80",
+        "a\tb",
+        "\x1B[31m",
+        "\xC3(",
+        "\x7F",
     };
     char text[64];
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {

@@ -35,37 +35,69 @@ static void grouped_convolution(struct maker *m, int32_t in, int32_t out)
     for (int i = 0; i < 4; i++)
         bias_scales[i] = scales[per_channel ? i : 0] * 0.05f;
     int32_t w = shk_builder_tensor(m->builder, "conv/weights", m->dtype, 4, (int32_t[]){4, 3, 3, 2},
-                                   per_channel ? 4 : 1, scales, per_channel ? NULL : &m->zero_point, 0, weights,
-                                   sizeof(weights));
-    int32_t b = shk_builder_tensor(m->builder, "conv/bias", SHK_DTYPE_INT32, 1, (int32_t[]){4}, per_channel ? 4 : 1,
-                                   bias_scales, NULL, 0, bias, sizeof(bias));
+                                   per_channel ? 4 : 1, scales, per_channel ? NULL : &m->zero_point, 0,
+                                   weights, sizeof(weights));
+    int32_t b = shk_builder_tensor(m->builder, "conv/bias", SHK_DTYPE_INT32, 1, (int32_t[]){4},
+                                   per_channel ? 4 : 1, bias_scales, NULL, 0, bias, sizeof(bias));
     shk_builder_op(m->builder, "CONV_2D", (int32_t[]){in, w, b}, 3, &out, 1,
                    "padding=SAME stride_h=1 stride_w=1 fused_activation_function=RELU6");
 }
 
-uint8_t *sample_model(enum shk_dtype dtype, size_t *size)
+static void make_network(struct maker *m)
+{
+    const uint8_t ones[4] = {1, 2, 3, 4};
+    const float scale = 0.05f;
+    int32_t in = activation(m, "image", 4, (int32_t[]){1, 6, 8, 4}, scale);
+    int32_t convolved = activation(m, "convolved", 4, (int32_t[]){1, 6, 8, 4}, scale);
+    int32_t pooled = activation(m, "pooled", 4, (int32_t[]){1, 3, 4, 4}, scale);
+    int32_t sum = activation(m, "sum", 4, (int32_t[]){1, 3, 4, 4}, 0.06f);
+    int32_t leaky = activation(m, "leaky", 4, (int32_t[]){1, 3, 4, 4}, 0.07f);
+    int32_t flat = activation(m, "flat \xC3\xA9", 2, (int32_t[]){1, 48}, 0.07f);
+    int32_t offsets = shk_builder_tensor(m->builder, "offsets", m->dtype, 4, (int32_t[]){1, 1, 1, 4}, 1,
+                                         &scale, &m->zero_point, 0, ones, sizeof(ones));
+    grouped_convolution(m, in, convolved);
+    op(m, "MAX_POOL_2D", convolved, -1, pooled,
+       "padding=VALID stride_w=2 stride_h=2 filter_width=2 filter_height=2");
+    op(m, "ADD", pooled, offsets, sum, "fused_activation_function=RELU");
+    op(m, "LEAKY_RELU", sum, -1, leaky, "alpha=0.125");
+    op(m, "RESHAPE", leaky, -1, flat, "new_shape=1,48");
+    shk_builder_set_inputs(m->builder, &in, 1);
+    shk_builder_set_outputs(m->builder, &flat, 1);
+}
+
+static void make_ssd(struct maker *m)
+{
+    const uint8_t anchors[5 * 4] = {130, 130, 140, 140};
+    const float scale = 0.1f;
+    int32_t inputs[3] = {activation(m, "boxes", 3, (int32_t[]){1, 5, 4}, 0.1f),
+                         activation(m, "scores", 3, (int32_t[]){1, 5, 4}, 1.0f / 256)};
+    int32_t outputs[4];
+    /* every size at least 0 */
+    inputs[2] = shk_builder_tensor(m->builder, "anchors", m->dtype, 2, (int32_t[]){5, 4}, 1, &scale, NULL, 0,
+                                   anchors, sizeof(anchors));
+    for (int i = 0; i < 4; i++)
+        outputs[i] =
+            shk_builder_tensor(m->builder, "out", SHK_DTYPE_FLOAT32, 0, NULL, 0, NULL, NULL, 0, NULL, 0);
+    shk_builder_op(m->builder, "TFLite_Detection_PostProcess", inputs, 3, outputs, 4,
+                   "max_detections=3 max_classes_per_detection=1 num_classes=3 nms_score_threshold=1e-8 "
+                   "nms_iou_threshold=0.6 use_regular_nms=true y_scale=10 x_scale=10 h_scale=5 w_scale=5");
+    shk_builder_set_inputs(m->builder, inputs, 2);
+    shk_builder_set_outputs(m->builder, outputs, 4);
+}
+
+uint8_t *sample_model(enum sample sample, size_t *size)
 {
     struct shk_error error;
     void *data = NULL;
-    const uint8_t ones[4] = {1, 2, 3, 4};
-    const float scale = 0.05f;
-    struct maker m = {shk_builder_create(), dtype, dtype == SHK_DTYPE_UINT8 ? 120 : -8};
-    int32_t in = activation(&m, "image", 4, (int32_t[]){1, 6, 8, 4}, scale);
-    int32_t convolved = activation(&m, "convolved", 4, (int32_t[]){1, 6, 8, 4}, scale);
-    int32_t pooled = activation(&m, "pooled", 4, (int32_t[]){1, 3, 4, 4}, scale);
-    int32_t sum = activation(&m, "sum", 4, (int32_t[]){1, 3, 4, 4}, 0.06f);
-    int32_t leaky = activation(&m, "leaky", 4, (int32_t[]){1, 3, 4, 4}, 0.07f);
-    int32_t flat = activation(&m, "flat \xC3\xA9", 2, (int32_t[]){1, 48}, 0.07f);
-    int32_t offsets = shk_builder_tensor(m.builder, "offsets", dtype, 4, (int32_t[]){1, 1, 1, 4}, 1, &scale,
-                                         &m.zero_point, 0, ones, sizeof(ones));
-    grouped_convolution(&m, in, convolved);
-    op(&m, "MAX_POOL_2D", convolved, -1, pooled,
-       "padding=VALID stride_w=2 stride_h=2 filter_width=2 filter_height=2");
-    op(&m, "ADD", pooled, offsets, sum, "fused_activation_function=RELU");
-    op(&m, "LEAKY_RELU", sum, -1, leaky, "alpha=0.125");
-    op(&m, "RESHAPE", leaky, -1, flat, "new_shape=1,48");
-    shk_builder_set_inputs(m.builder, &in, 1);
-    shk_builder_set_outputs(m.builder, &flat, 1);
+    struct maker m = {shk_builder_create(), SHK_DTYPE_UINT8, 120};
+    if (sample == SAMPLE_INT8) {
+        m.dtype = SHK_DTYPE_INT8;
+        m.zero_point = -8;
+    }
+    if (sample == SAMPLE_SSD)
+        make_ssd(&m);
+    else
+        make_network(&m);
     test_ok(shk_builder_serialize(m.builder, &data, size, &error), &error);
     shk_builder_destroy(&m.builder);
     return data;
@@ -79,8 +111,8 @@ static const char *quant_difference(const struct shk_tensor *a, const struct shk
 {
     size_t n = a->quant.count;
     if (n != b->quant.count || a->quant.axis != b->quant.axis)
-        return differ("'%s': quantized %zu times along %u, or %u along %u", a->name, n, a->quant.axis, b->quant.count,
-                      b->quant.axis);
+        return differ("'%s': quantized %zu times along %u, or %u along %u", a->name, n, a->quant.axis,
+                      b->quant.count, b->quant.axis);
     if (n && (memcmp(a->quant.scales, b->quant.scales, n * sizeof(float)) != 0 ||
               memcmp(a->quant.zero_points, b->quant.zero_points, n * sizeof(int32_t)) != 0 ||
               memcmp(a->quant.file_zero_points, b->quant.file_zero_points, n * sizeof(int32_t)) != 0))
@@ -101,9 +133,11 @@ static const char *tensor_difference(const struct shk_tensor *a, const struct sh
     return quant_difference(a, b);
 }
 
-static const char *indices_difference(const uint32_t *a, uint32_t a_count, const uint32_t *b, uint32_t b_count)
+static const char *indices_difference(const uint32_t *a, uint32_t a_count, const uint32_t *b,
+                                      uint32_t b_count)
 {
-    return a_count == b_count && memcmp(a, b, a_count * sizeof(*a)) == 0 ? NULL : differ("tensor lists differ");
+    return a_count == b_count && memcmp(a, b, a_count * sizeof(*a)) == 0 ? NULL
+                                                                         : differ("tensor lists differ");
 }
 
 static const char *attrs_difference(const struct shk_op *a, const struct shk_op *b)

@@ -8,9 +8,15 @@
 #include "graph.h"
 #include "support.h"
 
-/* A small model with every kind of thing a file has: constants, quantization per tensor and per channel, integer,
- * enumeration, list, float and custom options. `dtype` is INT8 or UINT8. Malloc'd. */
-uint8_t *sample_model(enum shk_dtype dtype, size_t *size);
+/* Small models with every kind of thing a file has. Malloc'd. */
+enum sample {
+    SAMPLE_INT8,  /* constants, quantization per tensor and per channel, integers, enumerations, lists, floats
+                   */
+    SAMPLE_UINT8, /* the same in legacy uint8 */
+    SAMPLE_SSD,   /* a custom op, outputs without shapes */
+    SAMPLE_COUNT,
+};
+uint8_t *sample_model(enum sample sample, size_t *size);
 
 /* NULL if the graphs are equal but for their names; else what differs first, in a static buffer. */
 const char *graph_difference(const struct shk_graph *a, const struct shk_graph *b);

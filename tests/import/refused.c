@@ -9,6 +9,7 @@
 #include "craft.h"
 #include "models.h"
 #include "tflite_schema.h"
+#include "utf8.h"
 
 static struct shk_model *load(const struct craft *c, enum shk_status expected, struct shk_error *error)
 {
@@ -17,8 +18,8 @@ static struct shk_model *load(const struct craft *c, enum shk_status expected, s
     uint8_t *data = craft_file(c, &size);
     *error = (struct shk_error){0};
     enum shk_status status = shk_model_load_memory(data, size, "file.tflite", &model, error);
-    ck_assert_msg(status == expected, "%s, expected %s: %s", shk_status_string(status), shk_status_string(expected),
-                  error->message);
+    ck_assert_msg(status == expected, "%s, expected %s: %s", shk_status_string(status),
+                  shk_status_string(expected), error->message);
     ck_assert((model != NULL) == (status == SHK_OK));
     free(data);
     return model;
@@ -168,6 +169,27 @@ START_TEST(names_are_made_printable)
     shk_model_get_tensor(model, 2, &info);
     ck_assert_uint_lt(strlen(info.name), 1024);
     shk_model_destroy(&model);
+}
+END_TEST
+
+/* A message that is too long ends between two characters. */
+START_TEST(long_messages_stay_utf8)
+{
+    struct craft c = craft_defaults();
+    struct shk_error error;
+    char name[1100];
+    for (int i = 0; i < 4; i++) {
+        size_t at = (size_t)i;
+        memset(name, 'x', at);
+        for (; at + 4 < sizeof(name); at += 4)
+            memcpy(name + at, "\xF0\x9F\x90\xB1", 4);
+        name[at] = '\0';
+        c.name = name;
+        c.variable = true;
+        load(&c, SHK_ERROR_UNSUPPORTED, &error);
+        ck_assert_uint_gt(strlen(error.message), sizeof(error.message) - 5);
+        ck_assert(shk_utf8_is_line(error.message, strlen(error.message)));
+    }
 }
 END_TEST
 
@@ -325,6 +347,7 @@ static Suite *make_suite(void)
     tcase_add_test(tc, operator_codes_old_and_new);
     tcase_add_test(tc, tensors);
     tcase_add_test(tc, names_are_made_printable);
+    tcase_add_test(tc, long_messages_stay_utf8);
     tcase_add_test(tc, quantization);
     tcase_add_test(tc, bias_axis_is_found);
     tcase_add_test(tc, buffers);

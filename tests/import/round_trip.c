@@ -36,10 +36,10 @@ static void check_file(const char *path)
 START_TEST(samples_come_back)
 {
     struct shk_error error;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < SAMPLE_COUNT; i++) {
         size_t size;
         struct shk_model *model = NULL;
-        uint8_t *data = sample_model(i ? SHK_DTYPE_UINT8 : SHK_DTYPE_INT8, &size);
+        uint8_t *data = sample_model((enum sample)i, &size);
         test_ok(shk_model_load_memory(data, size, "sample", &model, &error), &error);
         free(data); /* the model has its own copy of everything */
         check_round_trip(model);
@@ -77,11 +77,16 @@ END_TEST
 
 static void check_attr(const struct shk_op_spelling *s, uint32_t i)
 {
-    static const size_t sizes[] = {[SHK_ATTR_INT32] = 4, [SHK_ATTR_FLOAT] = 4, [SHK_ATTR_BOOL] = sizeof(bool),
-                                   [SHK_ATTR_ENUM] = 4, [SHK_ATTR_LIST] = sizeof(struct shk_int32_list)};
+    static const size_t sizes[] = {[SHK_ATTR_INT32] = 4,
+                                   [SHK_ATTR_FLOAT] = 4,
+                                   [SHK_ATTR_BOOL] = sizeof(bool),
+                                   [SHK_ATTR_ENUM] = 4,
+                                   [SHK_ATTR_LIST] = sizeof(struct shk_int32_list)};
     const struct shk_attr *a = &s->attrs[i];
-    ck_assert_msg(a->offset + sizes[a->type] <= s->def->attrs_size, "%s %s: outside of its struct", s->name, a->name);
-    ck_assert_msg((a->type == SHK_ATTR_ENUM) == (a->enum_names != NULL), "%s %s: enum names", s->name, a->name);
+    ck_assert_msg(a->offset + sizes[a->type] <= s->def->attrs_size, "%s %s: outside of its struct", s->name,
+                  a->name);
+    ck_assert_msg((a->type == SHK_ATTR_ENUM) == (a->enum_names != NULL), "%s %s: enum names", s->name,
+                  a->name);
     for (uint32_t k = 0; k < i; k++) {
         ck_assert_msg(strcmp(s->attrs[k].name, a->name) != 0, "%s has %s twice", s->name, a->name);
         ck_assert_msg(s->builtin == SHK_BUILTIN_CUSTOM || s->attrs[k].tflite_field != a->tflite_field,
