@@ -156,7 +156,7 @@ static struct packing plan_packing(const struct shk_graph *graph, const struct s
         slice_words(&p, s, &first, &end);
         p.words = SHK_MAX(p.words, end - first);
     }
-    size_t quads = SHK_CONV_HEADER + channels / 4 * (3 + (size_t)p.parts * p.taps * p.words * 4);
+    size_t quads = SHK_CONV_HEADER + channels / 4 * (3 + (size_t)p.parts * p.taps * p.words);
     p.slice_bytes = quads * 16;
     return p;
 }
