@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "slot.h"
 
+#include <string.h>
+
 enum shk_status shk_slot_init(struct shk_device *device, VkDeviceSize input_size, VkDeviceSize output_size,
                               uint32_t query_count, struct shk_slot *slot, struct shk_error *error)
 {
@@ -38,6 +40,9 @@ enum shk_status shk_slot_init(struct shk_device *device, VkDeviceSize input_size
         s.query_count = query_count;
         status = shk_check_vk(vkCreateQueryPool(device->device, &query_info, NULL, &s.queries),
                               "vkCreateQueryPool", error);
+        if (!status)
+            status = shk_pool_alloc(device->pool, SHK_MEMORY_READBACK, query_count * sizeof(uint64_t),
+                                    sizeof(uint64_t), &s.ticks, error);
         if (status)
             goto fail;
     }
@@ -57,6 +62,7 @@ fail:
 
 void shk_slot_finish(struct shk_device *device, struct shk_slot *slot)
 {
+    shk_pool_free(device->pool, &slot->ticks);
     shk_pool_free(device->pool, &slot->output);
     shk_pool_free(device->pool, &slot->input);
     vkDestroyQueryPool(device->device, slot->queries, NULL);
@@ -73,10 +79,21 @@ enum shk_status shk_slot_begin(struct shk_device *device, struct shk_slot *slot,
     return shk_check_vk(vkBeginCommandBuffer(slot->commands[which], &info), "vkBeginCommandBuffer", error);
 }
 
+/* Not vkGetQueryPoolResults(): some drivers (lavapipe) let it wait until the whole queue is idle. */
+static void copy_timestamps(struct shk_slot *slot, VkCommandBuffer commands)
+{
+    vkCmdCopyQueryPoolResults(commands, slot->queries, 0, slot->query_count, slot->ticks.buffer,
+                              slot->ticks.offset, sizeof(uint64_t),
+                              VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
+    shk_cmd_barrier(commands);
+}
+
 enum shk_status shk_slot_end(struct shk_device *device, struct shk_slot *slot, enum shk_slot_commands which,
                              struct shk_error *error)
 {
     (void)device;
+    if (which == SHK_COMMANDS_COUNT - 1 && slot->queries)
+        copy_timestamps(slot, slot->commands[which]);
     return shk_check_vk(vkEndCommandBuffer(slot->commands[which]), "vkEndCommandBuffer", error);
 }
 
@@ -105,11 +122,10 @@ enum shk_status shk_slot_wait(struct shk_device *device, struct shk_slot *slot, 
 bool shk_slot_timestamps(struct shk_device *device, struct shk_slot *slot, uint32_t first, uint32_t count,
                          uint64_t *ticks)
 {
-    if (!slot->queries || count == 0 || !shk_range_fits(first, count, slot->query_count))
+    if (!slot->queries || count == 0 || !shk_range_fits(first, count, slot->query_count) ||
+        shk_buffer_invalidate(device, &slot->ticks, 0, slot->ticks.size, NULL) != SHK_OK)
         return false;
-    if (vkGetQueryPoolResults(device->device, slot->queries, first, count, count * sizeof(*ticks), ticks,
-                              sizeof(*ticks), VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
-        return false;
+    memcpy(ticks, (const uint64_t *)slot->ticks.map + first, count * sizeof(*ticks));
     for (uint32_t i = 0; i < count; i++)
         ticks[i] &= device->timestamp_mask;
     return true;

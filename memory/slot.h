@@ -16,6 +16,7 @@ struct shk_slot {
     uint32_t query_count;
     struct shk_buffer input;  /* UPLOAD: the frame or the raw input tensors */
     struct shk_buffer output; /* READBACK: the model's outputs */
+    struct shk_buffer ticks;  /* READBACK: the timestamps */
 };
 
 /* Sizes may be 0 (no such buffer). All-or-nothing. */
@@ -23,7 +24,8 @@ enum shk_status shk_slot_init(struct shk_device *device, VkDeviceSize input_size
                               uint32_t query_count, struct shk_slot *slot, struct shk_error *error);
 void shk_slot_finish(struct shk_device *device, struct shk_slot *slot);
 
-/* Begin leaves the command buffer in recording state (replayable: not one-time-submit). */
+/* Begin leaves the command buffer in recording state (replayable: not one-time-submit). Ending the last one
+ * appends a copy of the timestamps, all of which must have been written by then. */
 enum shk_status shk_slot_begin(struct shk_device *device, struct shk_slot *slot, enum shk_slot_commands which,
                                struct shk_error *error);
 enum shk_status shk_slot_end(struct shk_device *device, struct shk_slot *slot, enum shk_slot_commands which,
