@@ -69,33 +69,36 @@ static uint32_t window_sum(const struct shk_conv *c, const int8_t *image, const 
     return sum;
 }
 
-static void reference_pixel(const struct shk_reference *run, const struct shk_conv *c, int32_t b, int32_t oy,
-                            int32_t ox)
+static void reference_pixel(const struct shk_conv *c, const struct shk_multiplier *multipliers, int32_t depth,
+                            const int8_t *image, int32_t top, int32_t left, int8_t *out)
 {
-    int32_t depth = group_depth(run->graph, run->op);
     int32_t filters_per_group = c->output_channels / (c->input_channels / depth);
     size_t filter_size = (size_t)c->kernel_height * c->kernel_width * depth;
-    const int8_t *image =
-        (const int8_t *)run->inputs[0] + (size_t)b * c->input_height * c->input_width * c->input_channels;
-    int8_t *out = (int8_t *)run->outputs[0] +
-                  (((size_t)b * c->output_height + oy) * c->output_width + ox) * c->output_channels;
     for (int32_t o = 0; o < c->output_channels; o++) {
         uint32_t sum = window_sum(c, image + (size_t)(o / filters_per_group) * depth,
-                                  c->weights + (size_t)o * filter_size, depth,
-                                  oy * c->stride_height - c->pad_top, ox * c->stride_width - c->pad_left);
+                                  c->weights + (size_t)o * filter_size, depth, top, left);
         if (c->bias)
             sum += (uint32_t)c->bias[o];
-        out[o] = shk_conv_output(c, shk_conv_multiplier(run->graph, run->op, (uint32_t)o), (int32_t)sum);
+        out[o] = shk_conv_output(c, multipliers[o], (int32_t)sum);
     }
 }
 
 static enum shk_status reference(const struct shk_reference *run, struct shk_error *error)
 {
     struct shk_conv c = shk_conv_describe(run->graph, run->op);
-    for (int32_t b = 0; b < c.batch; b++)
+    struct shk_multiplier *multipliers = shk_conv_multipliers(run->graph, run->op, error);
+    if (!multipliers)
+        return SHK_ERROR_OUT_OF_HOST_MEMORY;
+    const int8_t *image = run->inputs[0];
+    int8_t *out = run->outputs[0];
+    for (int32_t b = 0; b < c.batch; b++) {
         for (int32_t y = 0; y < c.output_height; y++)
-            for (int32_t x = 0; x < c.output_width; x++)
-                reference_pixel(run, &c, b, y, x);
+            for (int32_t x = 0; x < c.output_width; x++, out += c.output_channels)
+                reference_pixel(&c, multipliers, group_depth(run->graph, run->op), image,
+                                y * c.stride_height - c.pad_top, x * c.stride_width - c.pad_left, out);
+        image += (size_t)c.input_height * c.input_width * c.input_channels;
+    }
+    free(multipliers);
     return SHK_OK;
 }
 
@@ -116,13 +119,15 @@ static void describe(const struct shk_graph *graph, const struct shk_op *op, cha
 
 /* ---- packing ---- */
 
-#define PIXELS 2u
+/* Large enough to hide the loads, small enough for the registers of a CPU and a quick compilation. */
+#define PIXELS       4u
+#define MAX_CHANNELS 8u
 
 /* How the weights of one op are cut and laid out. */
 struct packing {
     struct shk_conv conv;
     uint32_t depth, filters_per_group;
-    uint32_t channels; /* per slice: 4, 8 or 16 */
+    uint32_t channels; /* per slice: a multiple of 4 */
     uint32_t slices;
     uint32_t words;  /* input words per tap, at most */
     uint32_t parts;  /* 1; 3 if weight - zero point is stored as a sum of three bytes */
@@ -167,7 +172,7 @@ static struct packing choose_packing(const struct shk_graph *graph, const struct
 {
     struct packing best = {0};
     uint64_t best_cost = UINT64_MAX;
-    for (uint32_t channels = 16; channels >= 4; channels /= 2) {
+    for (uint32_t channels = MAX_CHANNELS; channels >= 4; channels /= 2) {
         struct packing p = plan_packing(graph, op, channels, split);
         uint64_t cost = (uint64_t)p.slices * p.words * p.parts * (channels + 3);
         if (p.slice_bytes <= limit && cost < best_cost) {
@@ -186,16 +191,6 @@ static uint32_t byte_mask(uint32_t word, uint32_t first, uint32_t end)
         if (word * 4 + i >= first && word * 4 + i < end)
             mask |= UINT32_C(0xff) << (8 * i);
     return mask;
-}
-
-/* Weight of output channel `o` for input channel `i` at a tap, 0 if they are in different groups. */
-static int32_t weight(const struct packing *p, uint32_t o, uint32_t tap, uint32_t i)
-{
-    uint32_t first = o / p->filters_per_group * p->depth;
-    if (i < first || i >= first + p->depth)
-        return 0;
-    int32_t w = p->conv.weights[((size_t)o * p->taps + tap) * p->depth + (i - first)];
-    return p->parts > 1 ? w - p->conv.weight_zero_point : w;
 }
 
 static int8_t weight_part(int32_t w, uint32_t part)
@@ -218,6 +213,24 @@ static void pack_quantization(const struct shk_graph *graph, const struct shk_op
     at[2 * p->channels] = m.shift;
 }
 
+/* Weights of output channel `o`, the `lane`-th of a slice whose input words are [first, end). */
+static void pack_channel(const struct packing *p, uint32_t o, uint32_t lane, uint32_t first, uint32_t end,
+                         int8_t *weights)
+{
+    const int8_t *filter = p->conv.weights + (size_t)o * p->taps * p->depth;
+    int32_t zero_point = p->parts > 1 ? p->conv.weight_zero_point : 0;
+    uint32_t group_first = o / p->filters_per_group * p->depth - first * 4;
+    size_t tap_size = (size_t)(end - first) * p->channels * 4;
+    for (uint32_t part = 0; part < p->parts; part++)
+        for (uint32_t tap = 0; tap < p->taps; tap++, weights += tap_size)
+            for (uint32_t i = 0; i < p->depth; i++) {
+                uint32_t channel = group_first + i;
+                size_t at = ((size_t)(channel / 4) * p->channels + lane) * 4 + channel % 4;
+                weights[at] = weight_part(filter[(size_t)tap * p->depth + i] - zero_point, part);
+            }
+}
+
+/* `out` is zeroed: channels of other groups, and past the last, weigh nothing. */
 static void pack_slice(const struct shk_graph *graph, const struct shk_op *op, const struct packing *p,
                        uint32_t slice, void *out)
 {
@@ -231,13 +244,10 @@ static void pack_slice(const struct shk_graph *graph, const struct shk_op *op, c
     header[1] = end - first;
     header[2] = byte_mask(first, group * p->depth, (group + 1) * p->depth);
     header[3] = byte_mask(end - 1, group * p->depth, (group + 1) * p->depth);
-    for (uint32_t c = 0; c < count; c++)
+    for (uint32_t c = 0; c < count; c++) {
         pack_quantization(graph, op, p, channel + c, quant + c);
-    for (uint32_t part = 0; part < p->parts; part++)
-        for (uint32_t tap = 0; tap < p->taps; tap++)
-            for (uint32_t k = first; k < end; k++, weights += p->channels * 4)
-                for (uint32_t i = 0; i < count * 4; i++)
-                    weights[i] = weight_part(weight(p, channel + i / 4, tap, k * 4 + i % 4), part);
+        pack_channel(p, channel + c, c, first, end, weights);
+    }
 }
 
 /* ---- lowering ---- */

@@ -2,6 +2,7 @@
 #include "convolution.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Larger ones make no sense and would overflow the window arithmetic. */
@@ -139,6 +140,18 @@ struct shk_multiplier shk_conv_multiplier(const struct shk_graph *graph, const s
     if (x->legacy_uint8)
         return shk_quantize_multiplier((double)(sx * sw) / (double)sy);
     return shk_quantize_multiplier((double)sx * (double)sw / (double)sy);
+}
+
+struct shk_multiplier *shk_conv_multipliers(const struct shk_graph *graph, const struct shk_op *op,
+                                            struct shk_error *error)
+{
+    uint32_t count = (uint32_t)shk_op_output(graph, op, 0)->shape.dims[3];
+    struct shk_multiplier *multipliers = malloc(count * sizeof(*multipliers));
+    if (!multipliers)
+        shk_fail_oom(error, count * sizeof(*multipliers), "multipliers");
+    for (uint32_t i = 0; multipliers && i < count; i++)
+        multipliers[i] = shk_conv_multiplier(graph, op, i);
+    return multipliers;
 }
 
 void shk_conv_print(const struct shk_graph *graph, const struct shk_op *op, const char *relation, char *text,

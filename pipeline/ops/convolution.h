@@ -41,6 +41,10 @@ struct shk_conv shk_conv_describe(const struct shk_graph *graph, const struct sh
 struct shk_multiplier shk_conv_multiplier(const struct shk_graph *graph, const struct shk_op *op,
                                           uint32_t channel);
 
+/* The same for all channels, to be freed with free(); NULL, with *error filled in, when out of memory. */
+struct shk_multiplier *shk_conv_multipliers(const struct shk_graph *graph, const struct shk_op *op,
+                                            struct shk_error *error);
+
 /* "3x3 stride 2x2 SAME dilation 1x1 groups 4 RELU6"; `relation` is the "groups 4". */
 void shk_conv_print(const struct shk_graph *graph, const struct shk_op *op, const char *relation, char *text,
                     size_t size);

@@ -66,11 +66,9 @@ static void reference_pixel(const struct shk_conv *c, const struct shk_multiplie
 static enum shk_status reference(const struct shk_reference *run, struct shk_error *error)
 {
     struct shk_conv c = shk_conv_describe(run->graph, run->op);
-    struct shk_multiplier *multipliers = malloc((size_t)c.output_channels * sizeof(*multipliers));
+    struct shk_multiplier *multipliers = shk_conv_multipliers(run->graph, run->op, error);
     if (!multipliers)
-        return shk_fail_oom(error, (size_t)c.output_channels * sizeof(*multipliers), "multipliers");
-    for (int32_t o = 0; o < c.output_channels; o++)
-        multipliers[o] = shk_conv_multiplier(run->graph, run->op, (uint32_t)o);
+        return SHK_ERROR_OUT_OF_HOST_MEMORY;
     const int8_t *image = run->inputs[0];
     int8_t *out = run->outputs[0];
     for (int32_t b = 0; b < c.batch; b++) {
