@@ -181,7 +181,7 @@ static uint32_t classification_decode(const struct shk_decode *frame, struct shk
     const struct shk_tensor *t = &frame->graph->tensors[frame->graph->outputs[0]];
     bool is_float = t->dtype == SHK_DTYPE_FLOAT32;
     float own = frame->params->score_threshold;
-    float threshold = own > 0.0f ? own : SHK_DEFAULT_SCORE_THRESHOLD;
+    float threshold = own >= 0.0f ? own : SHK_DEFAULT_SCORE_THRESHOLD;
     struct list list = {detections, 0, classification_capacity(frame->graph, frame->params)};
     for (uint32_t c = 0; c < classification_class_count(frame->graph); c++) {
         float score = is_float ? ((const float *)frame->outputs[0])[c]
