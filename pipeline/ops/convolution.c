@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* Larger ones make no sense and would overflow the window arithmetic. */
-#define MAX_STEP 65536
+#define MAX_STEP   65536
+#define MAX_WINDOW (1 << 24)
 
 static enum shk_status check_attrs(const struct shk_graph *graph, const struct shk_op *op,
                                    struct shk_error *error)
@@ -82,6 +83,11 @@ enum shk_status shk_conv_check(const struct shk_graph *graph, const struct shk_o
     const struct shk_conv_attrs *a = op->attrs;
     const struct shk_shape *x = &shk_op_input(graph, op, SHK_CONV_INPUT)->shape;
     const struct shk_shape *w = &shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape;
+    if ((int64_t)(w->dims[1] - 1) * a->dilation_height >= MAX_WINDOW ||
+        (int64_t)(w->dims[2] - 1) * a->dilation_width >= MAX_WINDOW)
+        return shk_op_fail(graph, op, SHK_ERROR_UNSUPPORTED, error,
+                           "a kernel of %dx%d dilated by %dx%d is larger than %d", w->dims[1], w->dims[2],
+                           a->dilation_height, a->dilation_width, MAX_WINDOW);
     int32_t height =
         shk_window_compute(x->dims[1], w->dims[1], a->stride_height, a->dilation_height, a->padding).output;
     int32_t width =

@@ -87,6 +87,11 @@ START_TEST(test_refused)
     op_case_refused(&c, SHK_ERROR_BAD_MODEL, "1x6x6x4");
 
     c = valid_case();
+    c.inputs[1].desc.shape = (struct shk_shape){4, {1, 288, 1, 1}};
+    op_case_attr(&c, "dilation_h_factor", 65536);
+    op_case_refused(&c, SHK_ERROR_UNSUPPORTED, "larger than");
+
+    c = valid_case();
     c.inputs[0].desc.shape.dims[3] = 12; /* no whole number of groups of depth 8 */
     op_case_refused(&c, SHK_ERROR_BAD_MODEL, "groups");
 
