@@ -262,7 +262,7 @@ START_TEST(kit_models)
                   {"vww_96_int8", SHK_DECODER_CLASSIFICATION, 2},
                   {"resnet8_int8", SHK_DECODER_CLASSIFICATION, 10},
                   {"mbv1_025_128", SHK_DECODER_CLASSIFICATION, 1001},
-                  {"tf2_mbv2", SHK_DECODER_CLASSIFICATION, 1000},
+                  {"tf2_mbv2", SHK_DECODER_CLASSIFICATION, 1001},
                   {"ssd_slim", SHK_DECODER_NONE, 0},
                   {"mcunet_detection", SHK_DECODER_NONE, 0},
                   {"yolox_nano_320_dw", SHK_DECODER_NONE, 0}};

@@ -228,7 +228,8 @@ static uint32_t add(struct shk_graph *graph, enum shk_dtype dtype, uint32_t rank
     struct shk_tensor_desc desc = {.name = "t", .dtype = dtype, .shape = {.rank = rank}, .data = data};
     uint32_t index;
     struct shk_error error;
-    memcpy(desc.shape.dims, dims, rank * sizeof(*dims));
+    for (uint32_t i = 0; i < rank; i++)
+        desc.shape.dims[i] = dims[i];
     desc.quant_count = scale != 0.0f;
     desc.scales = &scale;
     desc.zero_points = &zero_point;
