@@ -223,6 +223,8 @@ START_TEST(classification)
     ck_assert(d[0].x_min == 0 && d[0].y_min == 0 && d[0].x_max == 1 && d[0].y_max == 1);
     params.score_threshold = 0.7f;
     ck_assert_uint_eq(decoder->decode(&frame, d), 3);
+    params.score_threshold = 0.0f;
+    ck_assert_uint_eq(decoder->decode(&frame, d), 6);
     params.score_threshold = 0.001f;
     params.max_detections = 2;
     ck_assert_uint_eq(decoder->capacity(graph, &params), 2);
