@@ -87,20 +87,25 @@ static void clouds_row(const struct background *bg, float unit, int y, int width
         put_mix(row + 3 * x, bg, row[3 * x]);
 }
 
-/* The test card's three rows: full bars, a thin row in other order, and grey patches. */
+/* The test card's three rows: full bars, a thin row in other order, and dark patches with a white one among
+ * them. */
 static void bars_row(const struct background *bg, int y, int width, int height, float *row)
 {
     static const uint8_t order[7] = {7, 6, 3, 2, 5, 4, 1};
+    static const uint8_t patches[6][3] = {{0, 33, 76},  {255, 255, 255}, {50, 0, 106},
+                                          {19, 19, 19}, {9, 9, 9},       {29, 29, 29}};
     int columns = bg->seed % 3 ? 7 : 3 + (int)(bg->seed % 7);
+    int patch_columns = columns - 1 + (int)(bg->seed >> 8) % 3, shift = (int)(bg->seed >> 12) % 6;
     float level = bg->seed & 1 ? 191 : 255;
     bool lower = y > height * 2 / 3, lowest = y > height * 3 / 4;
 
     for (int x = 0; x < width; x++) {
         int i = x * columns / width;
         int bits = order[(lower ? columns - 1 - i : i) % 7];
+        const uint8_t *patch = patches[(x * patch_columns / width + shift) % 6];
 
         if (lowest)
-            set_colour(row + 3 * x, (float)(i * 37 % 64), (float)(i * 37 % 64), (float)(i * 61 % 96));
+            set_colour(row + 3 * x, patch[0], patch[1], patch[2]);
         else if (lower && i % 2)
             set_colour(row + 3 * x, 19, 19, 19);
         else

@@ -93,7 +93,7 @@ static bool crowded(const struct scene *s, const struct extent *e)
 static void add_sprite(struct scene *s, enum shape_kind kind, float squeeze, bool moving)
 {
     struct rng *rng = &s->rng;
-    float unit = unit_of(s), smallest = kind == SHAPE_BALL ? 8 : 10.5f;
+    float unit = unit_of(s), smallest = kind == SHAPE_BALL ? 7 : 12;
     struct sprite sp = {.kind = kind, .softness = unit * rng_range(rng, .4f, 1)};
     struct extent e;
 

@@ -85,7 +85,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", default="shrike-scenes", help="the scene generator program")
     parser.add_argument("--library", default="libshrike.so.0", help="libshrike, which writes the file")
-    parser.add_argument("--steps", type=int, default=14000, help="float training steps")
+    parser.add_argument("--steps", type=int, default=15000, help="float training steps")
     parser.add_argument("--fine-steps", type=int, default=1200, help="quantization-aware steps")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
