@@ -259,5 +259,5 @@ static Suite *make_suite(void)
 
 int main(void)
 {
-    return elements_main(make_suite, TRUE);
+    return elements_main(make_suite, ELEMENTS_NEED_DEVICE);
 }

@@ -25,7 +25,6 @@ static GstBuffer *detect(const char *caps, GstBuffer *buffer)
     ck_assert_int_eq(gst_harness_push(harness, buffer), GST_FLOW_OK);
     GstBuffer *result = gst_harness_pull(harness);
     elements_no_error(bus);
-    ck_assert_ptr_null(elements_pop_message(bus, GST_MESSAGE_WARNING));
     elements_teardown(&harness, &bus);
     return result;
 }
@@ -174,11 +173,10 @@ START_TEST(test_bad_crop)
             elements_same_detections(plain, buffer, 0);
             gst_buffer_unref(buffer);
         }
-        elements_no_error(bus);
         char *warning = elements_pop_message(bus, GST_MESSAGE_WARNING);
         ck_assert_msg(warning && strstr(warning, "GstVideoCropMeta"), "warning: %s", warning);
         g_free(warning);
-        ck_assert_ptr_null(elements_pop_message(bus, GST_MESSAGE_WARNING));
+        elements_no_error(bus); /* said once */
         elements_teardown(&harness, &bus);
     }
     gst_buffer_unref(plain);
@@ -231,5 +229,5 @@ static Suite *make_suite(void)
 
 int main(void)
 {
-    return elements_main(make_suite, TRUE);
+    return elements_main(make_suite, ELEMENTS_NEED_DEVICE);
 }

@@ -51,9 +51,9 @@ static void remove_folder(char *folder)
     g_free(folder);
 }
 
-static void set_environment(const char *folder)
+static void set_environment(const char *folder, guint flags)
 {
-    char *path = g_strjoin(":", folder, SHRIKE_PLUGIN_DIR, NULL),
+    char *path = g_strjoin(":", folder, flags & ELEMENTS_STATIC_PLUGIN ? NULL : SHRIKE_PLUGIN_DIR, NULL),
          *registry = g_build_filename(folder, "registry", NULL);
     g_setenv("GST_PLUGIN_PATH", path, TRUE);
     g_setenv("GST_PLUGIN_SYSTEM_PATH_1_0", "", TRUE);
@@ -81,11 +81,11 @@ static void on_gst_log(GstDebugCategory *category, GstDebugLevel level, const ch
         g_atomic_int_inc(&validation_messages);
 }
 
-int elements_main(Suite *(*make_suite)(void), gboolean needs_device)
+int elements_main(Suite *(*make_suite)(void), guint flags)
 {
     uint32_t devices = 0;
     struct shk_error error = {.message = "no Vulkan device"};
-    if (needs_device && (shk_device_list(NULL, &devices, &error) != SHK_OK || devices == 0)) {
+    if (flags & ELEMENTS_NEED_DEVICE && (shk_device_list(NULL, &devices, &error) != SHK_OK || devices == 0)) {
         printf("skipped: %s\n", error.message);
         return TEST_SKIP;
     }
@@ -96,15 +96,18 @@ int elements_main(Suite *(*make_suite)(void), gboolean needs_device)
     }
     shk_model_destroy(&model);
     char *folder = make_plugin_folder();
-    set_environment(folder);
+    set_environment(folder, flags);
     gst_init(NULL, NULL);
     g_log_set_always_fatal(G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_ERROR | G_LOG_FATAL_MASK);
     g_log_set_default_handler(on_glib_log, NULL);
     gst_debug_set_threshold_for_name("shrikecore", GST_LEVEL_WARNING);
     gst_debug_add_log_function(on_gst_log, NULL, NULL);
     int result = test_run(make_suite);
-    gst_task_cleanup_all();
-    gst_deinit();
+    /* a test that failed left its elements running */
+    if (result == 0) {
+        gst_task_cleanup_all();
+        gst_deinit();
+    }
     remove_folder(folder);
     if (leak_reports)
         fprintf(stderr, "GStreamer objects were leaked\n");
@@ -144,15 +147,16 @@ void elements_teardown(GstHarness **harness, GstBus **bus)
 char *elements_pop_message(GstBus *bus, GstMessageType type)
 {
     GError *error = NULL;
-    char *text = NULL;
-    GstMessage *message = gst_bus_pop_filtered(bus, type);
+    GstMessage *message = gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR | GST_MESSAGE_WARNING);
     if (!message)
         return NULL;
-    if (type == GST_MESSAGE_ERROR)
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR)
         gst_message_parse_error(message, &error, NULL);
     else
         gst_message_parse_warning(message, &error, NULL);
-    text = g_strdup(error->message);
+    ck_assert_msg(GST_MESSAGE_TYPE(message) == type, "%s on the bus: %s", GST_MESSAGE_TYPE_NAME(message),
+                  error->message);
+    char *text = g_strdup(error->message);
     g_error_free(error);
     gst_message_unref(message);
     return text;

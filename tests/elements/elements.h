@@ -8,19 +8,24 @@
 
 #include "support.h"
 
+enum {
+    ELEMENTS_NEED_DEVICE = 1 << 0,   /* skip the suite where there is no Vulkan device */
+    ELEMENTS_STATIC_PLUGIN = 1 << 1, /* the suite brings the plugin with it */
+};
+
 /* Runs a suite in this process, with the validation layer on. Fails also when the layer had anything to say,
- * when a GStreamer object was leaked, and on criticals. Returns TEST_SKIP where the suite needs a Vulkan
- * device and there is none. */
-int elements_main(Suite *(*make_suite)(void), gboolean needs_device);
+ * when a GStreamer object was leaked, and on criticals. Returns TEST_SKIP where it cannot run. */
+int elements_main(Suite *(*make_suite)(void), guint flags);
 
 /* A harness around "shrikedetect" with properties as in gst-launch-1.0, whose messages go to *bus. Caps and
  * segment are pushed if `caps` is not NULL. */
 GstHarness *elements_harness(const char *launch, const char *caps, GstBus **bus);
 void elements_teardown(GstHarness **harness, GstBus **bus);
 
-/* Fails the test if there is an error on the bus. */
+/* Fails the test if there is an error or a warning on the bus. */
 void elements_no_error(GstBus *bus);
-/* Takes the first error or warning from the bus and returns its text, to be freed; NULL: there is none. */
+/* Takes the first error or warning from the bus and returns its text, to be freed; NULL: there is none. Fails
+ * the test if it is of the other type. */
 char *elements_pop_message(GstBus *bus, GstMessageType type);
 
 /* A buffer for `caps` with shapes on a background, the same for the same seed, and pts = seed * 40 ms. */

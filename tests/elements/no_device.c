@@ -55,5 +55,5 @@ int main(void)
 {
     g_setenv("VK_ICD_FILENAMES", "/nonexistent.json", TRUE);
     g_setenv("VK_DRIVER_FILES", "/nonexistent.json", TRUE);
-    return elements_main(make_suite, FALSE);
+    return elements_main(make_suite, 0);
 }

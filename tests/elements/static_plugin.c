@@ -31,5 +31,5 @@ static Suite *make_suite(void)
 
 int main(void)
 {
-    return elements_main(make_suite, FALSE);
+    return elements_main(make_suite, ELEMENTS_STATIC_PLUGIN);
 }
