@@ -1,14 +1,15 @@
-/* Runs an entry point without libFuzzer: on the files named, or on seeded mutations of them.
+/* Runs an entry point without libFuzzer: on the samples of the import suites and the files named, then on
+ * seeded mutations of them.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * usage: fuzz-NAME [-n MUTATIONS] [-s SEED] FILE... */
+ * usage: fuzz-NAME [-n MUTATIONS] [-s SEED] [FILE...] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "support.h"
+#include "models.h"
 
 #define MAX_SEEDS 64
 
@@ -88,20 +89,18 @@ int main(int argc, char **argv)
         else
             return 2;
     }
+    for (int i = 0; i < SAMPLE_COUNT; i++, corpus.count++)
+        corpus.data[corpus.count] = sample_model((enum sample)i, &corpus.size[corpus.count]);
     for (; optind < argc && corpus.count < MAX_SEEDS; optind++) {
         uint32_t i = corpus.count;
         corpus.data[i] = test_read_file(argv[optind], &corpus.size[i]);
-        if (!corpus.data[i]) {
+        if (corpus.data[i])
+            corpus.count++;
+        else
             fprintf(stderr, "%s: cannot be read\n", argv[optind]);
-            continue;
-        }
+    }
+    for (uint32_t i = 0; i < corpus.count; i++)
         LLVMFuzzerTestOneInput(corpus.data[i], corpus.size[i]);
-        corpus.count++;
-    }
-    if (corpus.count == 0) {
-        fprintf(stderr, "skipped: no file to start from\n");
-        return TEST_SKIP;
-    }
     for (unsigned long i = 0; i < mutations; i++)
         mutate(&rng, &corpus);
     for (uint32_t i = 0; i < corpus.count; i++)

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Loads the bytes as a model and, if that succeeds, looks at all of it and writes it again. Aborts if a
- * promise of the public headers is broken. Returns 0. */
+/* Does what its file says with untrusted bytes. Aborts if a promise of the public headers is broken. Returns
+ * 0. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #endif

@@ -8,12 +8,13 @@
 #include "graph.h"
 #include "support.h"
 
-/* Small models with every kind of thing a file has. Malloc'd. */
+/* Small models with every kind of thing a file has. Malloc'd. Works outside of Check's tests too. */
 enum sample {
     SAMPLE_INT8,  /* constants, quantization per tensor and per channel, integers, enumerations, lists, floats
                    */
     SAMPLE_UINT8, /* the same in legacy uint8 */
     SAMPLE_SSD,   /* a custom op, outputs without shapes */
+    SAMPLE_EVERY_OP,
     SAMPLE_COUNT,
 };
 uint8_t *sample_model(enum sample sample, size_t *size);
