@@ -1,8 +1,8 @@
 /* Decoders: from a model's output tensors to detections. One entry in the table of detect.c per kind of head.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Outputs come from the device or the reference but mean what a file says they mean: values are checked as if they
- * came from outside (NaN, counts above the rows there are, boxes inside out). */
+ * Outputs come from the device or the reference but mean what a file says they mean: values are checked as if
+ * they came from outside (NaN, counts above the rows there are, boxes inside out). */
 #ifndef SHK_DETECT_H
 #define SHK_DETECT_H
 
@@ -18,7 +18,8 @@
 struct shk_decode {
     const struct shk_graph *graph;
     const struct shk_session_params *params;
-    const void *const *outputs; /* per model output: dense, types and zero points those of struct shk_tensor */
+    const void *const
+        *outputs; /* per model output: dense, types and zero points those of struct shk_tensor */
     struct shk_placement placement;
 };
 

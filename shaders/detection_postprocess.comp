@@ -1,8 +1,8 @@
 #version 450
-// TFLite_Detection_PostProcess in three passes: decode every box; find the best of each group (a class, or all
-// classes together); take the best of all groups, suppress what it overlaps in its group, and again. Same float
-// operations as the reference in the same order; a comparison of a quotient is done in integers, since division
-// is not exact on every device.
+// TFLite_Detection_PostProcess in three passes: decode every box; find the best of each group (a class, or
+// all classes together); take the best of all groups, suppress what it overlaps in its group, and again. Same
+// float operations as the reference in the same order; a comparison of a quotient is done in integers, since
+// division is not exact on every device.
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -136,7 +136,7 @@ bool overlaps(Box a, Box b)
     return intersection > 0.0 && quotient_above(intersection, united);
 }
 
-// The best key of a group, after taking out the box `last` and what it suppresses. NONE: nothing is taken out.
+// The best key of a group, after taking out the box `last` and what it suppresses. NONE: nothing goes.
 uint scan(uint group, uint last)
 {
     uint keys = p.scratch_keys + group * p.count;

@@ -137,7 +137,8 @@ uvec3 pixel(uint x, uint y)
     if (i >= header.width || k >= header.height)
         return uvec3(SHK_PREPROCESS_PAD);
     uint rows = p.width + 1u + k;
-    uvec3 c = AREA ? area(words[i], words[i + 1u], words[rows], words[rows + 1u]) : bilinear(words[i], words[rows]);
+    uvec3 c = AREA ? area(words[i], words[i + 1u], words[rows], words[rows + 1u])
+                   : bilinear(words[i], words[rows]);
     c = RGB ? rgb_to_levels(c) : yuv_to_levels(ivec3(c));
     return SWAP && CHANNELS == 3u ? c.zyx : c;
 }
