@@ -1,59 +1,52 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "grid.h"
 
-void shk_grid_push(struct shk_grid *grid, uint32_t n, uint32_t out, uint32_t a, uint32_t b)
+struct shk_divisor shk_divisor_of(uint32_t n)
 {
-    uint32_t k = grid->rank++;
-    grid->n[k] = n;
-    grid->steps[k] = out;
-    grid->steps[SHK_GRID_RANK + k] = a;
-    grid->steps[2 * SHK_GRID_RANK + k] = b;
+    uint32_t shift = 0;
+    while (UINT64_C(1) << shift < n)
+        shift++;
+    uint64_t magic = ((UINT64_C(1) << 32) * ((UINT64_C(1) << shift) - n)) / n + 1;
+    return (struct shk_divisor){n, (uint32_t)magic, shift};
 }
 
-/* True if dimension `inner`, walked to its end, arrives where the next step along `outer` begins. */
-static bool contiguous(const struct shk_grid *grid, uint32_t outer, uint32_t inner)
+void shk_grid_push(struct shk_grid *grid, uint32_t n, uint32_t dst, uint32_t a, uint32_t b)
 {
-    for (uint32_t o = 0; o < SHK_GRID_OPERANDS; o++) {
-        const uint32_t *steps = &grid->steps[o * SHK_GRID_RANK];
-        if (steps[outer] != grid->n[inner] * steps[inner])
-            return false;
-    }
-    return true;
+    grid->dims[grid->rank++] = (struct shk_grid_dim){.n = n, .dst = dst, .a = a, .b = b};
 }
 
-static void copy_dimension(struct shk_grid *grid, uint32_t to, uint32_t from)
+/* True if `inner`, walked to its end, arrives where the next step along `outer` begins. */
+static bool contiguous(const struct shk_grid_dim *outer, const struct shk_grid_dim *inner)
 {
-    grid->n[to] = grid->n[from];
-    for (uint32_t o = 0; o < SHK_GRID_OPERANDS; o++)
-        grid->steps[o * SHK_GRID_RANK + to] = grid->steps[o * SHK_GRID_RANK + from];
+    return outer->dst == inner->n * inner->dst && outer->a == inner->n * inner->a && outer->b == inner->n * inner->b;
 }
 
 void shk_grid_collapse(struct shk_grid *grid)
 {
     uint32_t kept = 0;
     for (uint32_t k = 0; k < grid->rank; k++) {
-        if (grid->n[k] == 1)
+        struct shk_grid_dim dim = grid->dims[k];
+        if (dim.n == 1)
             continue;
-        if (kept > 0 && contiguous(grid, kept - 1, k)) {
-            uint32_t n = grid->n[kept - 1] * grid->n[k];
-            copy_dimension(grid, kept - 1, k);
-            grid->n[kept - 1] = n;
-        } else {
-            copy_dimension(grid, kept++, k);
-        }
+        if (kept > 0 && contiguous(&grid->dims[kept - 1], &dim))
+            dim.n *= grid->dims[--kept].n;
+        grid->dims[kept++] = dim;
     }
-    if (kept == 0) {
-        grid->n[0] = 1;
-        kept = 1;
-    }
+    if (kept == 0)
+        grid->dims[kept++] = (struct shk_grid_dim){.n = 1};
     grid->rank = kept;
+    for (uint32_t k = 0; k < kept; k++) {
+        struct shk_divisor d = shk_divisor_of(grid->dims[k].n);
+        grid->dims[k].magic = d.magic;
+        grid->dims[k].shift = d.shift;
+    }
 }
 
 uint32_t shk_grid_items(const struct shk_grid *grid)
 {
     uint32_t items = 1;
     for (uint32_t k = 0; k < grid->rank; k++)
-        items *= grid->n[k];
+        items *= grid->dims[k].n;
     return items;
 }
 

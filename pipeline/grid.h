@@ -9,10 +9,14 @@
 
 _Static_assert(SHK_GRID_RANK == SHK_MAX_RANK, "a grid must hold every shape");
 
-/* Appends a dimension inside the ones there are; `out`, `a`, `b` are the operands' steps. */
-void shk_grid_push(struct shk_grid *grid, uint32_t n, uint32_t out, uint32_t a, uint32_t b);
+/* n must be 1 to 2^31; exact for dividends below 2^31. */
+struct shk_divisor shk_divisor_of(uint32_t n);
 
-/* Drops dimensions of one step and joins neighbours; afterwards rank is at least 1. */
+/* Appends a dimension inside the ones there are; `dst`, `a`, `b` are the operands' steps. */
+void shk_grid_push(struct shk_grid *grid, uint32_t n, uint32_t dst, uint32_t a, uint32_t b);
+
+/* The last step: drops dimensions of one step, joins neighbours and fills in the divisors. Afterwards rank is at
+ * least 1. */
 void shk_grid_collapse(struct shk_grid *grid);
 
 /* Product of n. Tensors are below 2^29 bytes (graph.h), so it fits. */

@@ -46,34 +46,70 @@ static bool copies_words(const struct shk_move *move)
     return move->n[last] % 4 == 0 || move->whole_rows;
 }
 
-static uint32_t emit_words(struct shk_move_push *push, const struct shk_move *move)
+static uint32_t fill_words(struct shk_move_push *push, struct shk_grid *grid, const struct shk_move *move)
 {
     uint32_t per_word = 4 / move->element_bytes, last = move->rank - 1;
     for (uint32_t k = 0; k < last; k++)
-        shk_grid_push(&push->grid, move->n[k], move->dst_steps[k] / per_word,
+        shk_grid_push(grid, move->n[k], move->dst_steps[k] / per_word,
                       (uint32_t)((int32_t)move->src_steps[k] / (int32_t)per_word), 0);
-    shk_grid_push(&push->grid, shk_div_round_up(move->n[last], per_word), 1,
+    shk_grid_push(grid, shk_div_round_up(move->n[last], per_word), 1,
                   move->element_bytes == 4 ? move->src_steps[last] : 1, 0);
-    shk_grid_collapse(&push->grid);
+    shk_grid_collapse(grid);
     push->dst = move->dst / per_word;
     push->src = move->src / per_word;
-    push->items = shk_grid_items(&push->grid);
+    push->items = shk_grid_items(grid);
     return SHK_MOVE_WORDS;
 }
 
-static uint32_t emit_bytes(struct shk_move_push *push, const struct shk_move *move)
+static uint32_t fill_bytes(struct shk_move_push *push, struct shk_grid *grid, const struct shk_move *move)
 {
     uint32_t last = move->rank - 1;
     for (uint32_t k = 0; k < last; k++)
-        shk_grid_push(&push->grid, move->n[k], move->dst_steps[k] / 4, move->src_steps[k], 0);
-    shk_grid_collapse(&push->grid);
+        shk_grid_push(grid, move->n[k], move->dst_steps[k] / 4, move->src_steps[k], 0);
+    shk_grid_collapse(grid);
     push->dst = move->dst / 4;
     push->src = move->src;
     push->lead = move->dst % 4;
     push->count = move->n[last];
     push->src_step = move->src_steps[last];
-    push->items = shk_grid_items(&push->grid) * ((push->lead + push->count + 3) / 4);
+    push->words = shk_divisor_of((push->lead + push->count + 3) / 4);
+    push->items = shk_grid_items(grid) * push->words.n;
     return SHK_MOVE_BYTES;
+}
+
+/* What the uniform window shows the shader. */
+struct move_uniform {
+    struct shk_grid grid;
+    uint32_t table[256][4];
+};
+
+/* Drivers for CPUs read uniform buffers far faster than storage buffers; GPUs serialize a uniform buffer's
+ * loads where neighbours look up different entries. */
+static uint32_t choose_table(const struct shk_lowering *lowering)
+{
+    static const char *const names[] = {"storage", "uniform"};
+    const char *forced = shk_lower_forced_variant(lowering);
+    bool uniform = shk_lower_device(lowering)->info.type == SHK_DEVICE_CPU;
+    if (forced && (strcmp(forced, names[0]) == 0 || strcmp(forced, names[1]) == 0))
+        uniform = strcmp(forced, names[1]) == 0;
+    return uniform ? SHK_TABLE_UNIFORM : SHK_TABLE_STORAGE;
+}
+
+static uint32_t upload_words(struct shk_lowering *lowering, const int8_t *table)
+{
+    uint32_t words[256];
+    for (uint32_t i = 0; i < 256; i++)
+        words[i] = (uint8_t)table[i];
+    return shk_lower_params(lowering, words, sizeof(words), 4) / 4;
+}
+
+static uint32_t upload_uniform(struct shk_lowering *lowering, struct move_uniform *uniform, const int8_t *table)
+{
+    for (uint32_t i = 0; table && i < 256; i++)
+        for (uint32_t byte = 0; byte < 4; byte++)
+            uniform->table[i][byte] = (uint32_t)(uint8_t)table[i] << byte * 8;
+    return shk_lower_params(lowering, uniform, table ? sizeof(*uniform) : sizeof(uniform->grid),
+                            SHK_UNIFORM_ALIGNMENT);
 }
 
 void shk_move_emit(struct shk_lowering *lowering, const struct shk_move *move)
@@ -83,16 +119,19 @@ void shk_move_emit(struct shk_lowering *lowering, const struct shk_move *move)
         m.rank = 1;
         m.n[0] = m.dst_steps[0] = m.src_steps[0] = 1;
     }
-    struct shk_move_push push = {.table = SHK_MOVE_NO_TABLE};
-    if (m.table)
-        push.table = shk_lower_params(lowering, m.table, 256, 4) / 4;
-    uint32_t kind = copies_words(&m) ? emit_words(&push, &m) : emit_bytes(&push, &m);
+    struct shk_move_push push = {0};
+    struct move_uniform uniform = {0};
+    uint32_t kind = copies_words(&m) ? fill_words(&push, &uniform.grid, &m) : fill_bytes(&push, &uniform.grid, &m);
+    uint32_t table = m.table ? choose_table(lowering) : SHK_TABLE_NONE;
+    if (table == SHK_TABLE_STORAGE)
+        push.table = upload_words(lowering, m.table);
     struct shk_dispatch dispatch = {
         .shader = &shk_shader_move,
-        .spec = {kind},
-        .spec_count = 1,
+        .spec = {kind, table},
+        .spec_count = 2,
         .push = &push,
         .push_size = sizeof(push),
+        .uniform_offset = upload_uniform(lowering, &uniform, table == SHK_TABLE_UNIFORM ? m.table : NULL),
     };
     shk_dispatch_linear(&dispatch, push.items, 64);
     shk_lower_dispatch(lowering, &dispatch);

@@ -98,14 +98,23 @@ struct shk_detection_push {
     SHK_UINT out_boxes, out_boxes_stride, out_classes, out_scores, out_count;
 };
 
-/* A loop nest: up to 6 dimensions, outermost first; operand o moves by steps[o * 6 + k] for each step along
- * dimension k (modulo 2^32: steps may be negative). See pipeline/grid.h and grid.glsl. */
-#define SHK_GRID_RANK     6
-#define SHK_GRID_OPERANDS 3
+/* A divisor with what replaces the division by it: x / n == (high32(x * magic) + x) >> shift for x < 2^31 (Granlund
+ * and Montgomery, Division by Invariant Integers using Multiplication). Integer division is slow on GPUs and, one
+ * lane at a time, slower still on Vulkan drivers for CPUs. */
+struct shk_divisor {
+    SHK_UINT n, magic, shift;
+};
+
+/* A loop nest: dimensions outermost first; operands dst, a and b move by so many words or bytes for each step along
+ * dimension k (modulo 2^32: steps may be negative). In uniform buffers. See pipeline/grid.h and grid.glsl. */
+#define SHK_GRID_RANK 6
+struct shk_grid_dim {
+    SHK_UINT n, magic, shift, unused0;
+    SHK_UINT dst, a, b, unused1;
+};
 struct shk_grid {
-    SHK_UINT rank; /* at least 1 */
-    SHK_UINT n[SHK_GRID_RANK];
-    SHK_UINT steps[SHK_GRID_RANK * SHK_GRID_OPERANDS];
+    SHK_STRUCT(shk_grid_dim) dims[SHK_GRID_RANK];
+    SHK_UINT rank, unused0, unused1, unused2; /* at least 1 */
 };
 
 /* ---- elementwise: operands dst, a, b; all in words ---- */
@@ -118,12 +127,12 @@ struct shk_grid {
 #define SHK_SPLAT_A 1 /* the first byte of the word stands for all channels */
 #define SHK_SPLAT_B 2
 struct shk_elementwise_push {
-    SHK_STRUCT(shk_grid) grid;
     SHK_UINT items;
     SHK_UINT dst, a, b; /* words */
     SHK_UINT splat;
 };
 struct shk_elementwise_uniform {
+    SHK_STRUCT(shk_grid) grid;
     SHK_INT zero_a, zero_b, zero_out, min;
     SHK_INT multiplier_a, shift_a, multiplier_b, shift_b;
     SHK_INT multiplier_out, shift_out, max, unused;
@@ -135,44 +144,55 @@ struct shk_elementwise_uniform {
 #define SHK_POOL_AVERAGE_U8  2 /* of the values + 128, halves upwards */
 struct shk_pool_push {
     SHK_UINT items;
-    SHK_UINT src, src_stride, dst, dst_stride, words;
-    SHK_INT in_h, in_w, out_h, out_w;
+    SHK_UINT src, src_stride, dst, dst_stride;
+    SHK_STRUCT(shk_divisor) words, out_w, out_h;
+    SHK_INT in_h, in_w;
     SHK_INT filter_h, filter_w, stride_h, stride_w, pad_h, pad_w;
     SHK_INT min, max;
 };
 
-/* ---- move: copies of strided blocks; operands dst, src ---- */
+/* ---- move: copies of strided blocks; operands dst, a (source) ---- */
 #define SHK_MOVE_WORDS 0 /* everything in words; the grid has every dimension */
-#define SHK_MOVE_BYTES 1 /* dst steps in words, src in bytes; the grid has all dimensions but the last */
-#define SHK_MOVE_NO_TABLE 0xffffffffu
+#define SHK_MOVE_BYTES 1 /* dst steps in words, source in bytes; the grid has all dimensions but the last */
+#define SHK_TABLE_NONE    0
+#define SHK_TABLE_UNIFORM 1 /* entry i is what i - 128 becomes: shifted to byte k of a word in component k */
+#define SHK_TABLE_STORAGE 2 /* the same without the shift, one word each */
 struct shk_move_push {
-    SHK_STRUCT(shk_grid) grid;
     SHK_UINT items;
     SHK_UINT dst; /* words */
     SHK_UINT src; /* words or bytes */
+    SHK_STRUCT(shk_divisor) words; /* BYTES: of the destination that a row touches */
     SHK_UINT lead; /* BYTES: of the first word, in front of the first element */
     SHK_UINT count; /* BYTES: elements along the last dimension */
     SHK_UINT src_step; /* BYTES: between them */
-    SHK_UINT table; /* words into the parameters: 256 bytes, indexed by the value + 128 */
+    SHK_UINT table; /* STORAGE: words into the parameters */
 };
 
 /* ---- reshape: the same elements in rows of another length ---- */
 struct shk_reshape_push {
     SHK_UINT items;
-    SHK_UINT src, src_stride, src_channels;
-    SHK_UINT dst, dst_stride, dst_channels, dst_words;
+    SHK_UINT src, src_stride;
+    SHK_UINT dst, dst_stride, dst_channels;
+    SHK_STRUCT(shk_divisor) src_channels, dst_words;
     SHK_UINT bytes; /* per element: 1 or 4 */
 };
 
 /* ---- pad: one word per item ---- */
+struct shk_pad_dim { /* all but the last */
+    SHK_UINT n, magic, shift; /* of the output */
+    SHK_UINT before, inner;   /* inner: of the input */
+    SHK_UINT src_step; /* words */
+    SHK_UINT unused0, unused1;
+};
+struct shk_pad_uniform {
+    SHK_STRUCT(shk_pad_dim) dims[SHK_GRID_RANK - 1];
+};
 struct shk_pad_push {
-    SHK_UINT items, rank;
-    SHK_UINT src, dst, dst_stride, dst_words; /* words */
-    SHK_UINT n[SHK_GRID_RANK - 1]; /* of the output, all dimensions but the last */
-    SHK_UINT before[SHK_GRID_RANK - 1];
-    SHK_UINT inner[SHK_GRID_RANK - 1]; /* of the input */
-    SHK_UINT src_step[SHK_GRID_RANK - 1];
+    SHK_UINT items, rows_rank; /* rows_rank: dims in use */
+    SHK_UINT src, dst, dst_stride; /* words */
+    SHK_STRUCT(shk_divisor) dst_words;
     SHK_UINT last_before, last_inner; /* elements */
+    SHK_UINT whole_words; /* the last dimension is not padded */
     SHK_UINT value; /* of a word, all four bytes */
     SHK_UINT bytes; /* per element: 1 or 4 */
 };
@@ -181,14 +201,16 @@ struct shk_pad_push {
 struct shk_quantize_push {
     SHK_UINT items;
     SHK_UINT src, src_stride, dst, dst_stride;
-    SHK_UINT words, channels; /* per row of the output */
+    SHK_STRUCT(shk_divisor) words; /* per row of the output */
+    SHK_UINT channels;
     SHK_UINT table; /* words into the parameters: 256 thresholds, ordered as integers */
     SHK_FLOAT inverse_scale, zero; /* of a guess at the threshold's number */
 };
 struct shk_dequantize_push {
     SHK_UINT items;
     SHK_UINT src, src_stride, dst, dst_stride;
-    SHK_UINT words, channels; /* per row of the input */
+    SHK_STRUCT(shk_divisor) words; /* per row of the input */
+    SHK_UINT channels;
     SHK_UINT table; /* words into the parameters: 256 floats, for -128 first */
 };
 
@@ -200,16 +222,17 @@ struct shk_softmax_push {
     SHK_UINT table; /* words into the parameters: 256 exponentials in Q0.31, by distance from the maximum */
 };
 
-/* ---- mean: one word of the output per item; operands dst (words), src (words or bytes) ---- */
+/* ---- mean: one word of the output per item; operands dst (words), a (source, words or bytes) ---- */
 #define SHK_MEAN_WORDS 0 /* the last dimension is kept: four sums at once */
 #define SHK_MEAN_BYTES 1 /* it is not; the grid has the output's dimensions but the last */
 struct shk_mean_push {
-    SHK_STRUCT(shk_grid) grid;
     SHK_UINT items;
     SHK_UINT dst, src;
+    SHK_STRUCT(shk_divisor) words; /* BYTES: of the output's last dimension */
     SHK_UINT count, src_step; /* BYTES: the output's last dimension and what it steps over in the input */
 };
 struct shk_mean_uniform {
+    SHK_STRUCT(shk_grid) grid;
     SHK_UINT n0, n1, n2, unused0; /* the dimensions summed over */
     SHK_UINT step0, step1, step2, unused1;
     SHK_INT multiplier, shift, zero_in, zero_out; /* zero_in: of the whole sum */
@@ -221,8 +244,9 @@ struct shk_mean_uniform {
 #define SHK_RESIZE_UINT8   2 /* bilinear; weights are floats, values int8 + 128 */
 struct shk_resize_push {
     SHK_UINT items;
-    SHK_UINT src, src_stride, dst, dst_stride, words;
-    SHK_UINT in_h, in_w, out_h, out_w;
+    SHK_UINT src, src_stride, dst, dst_stride;
+    SHK_STRUCT(shk_divisor) words, out_w, out_h;
+    SHK_UINT in_h, in_w;
     SHK_UINT map_y, map_x; /* words into the parameters: lower, upper, weight of upper for each coordinate */
 };
 

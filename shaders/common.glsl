@@ -9,6 +9,23 @@ layout(local_size_x_id = SHK_SPEC_LOCAL_X, local_size_y_id = SHK_SPEC_LOCAL_Y,
 layout(set = 0, binding = SHK_BINDING_ARENA, std430) buffer shk_arena_buffer { uint arena[]; };
 layout(set = 0, binding = SHK_BINDING_PARAMS, std430) readonly buffer shk_params_buffer { uint params[]; };
 
+uint shk_divide(uint x, shk_divisor d)
+{
+    uint high;
+    uint low;
+    umulExtended(x, d.magic, high, low);
+    return (high + x) >> d.shift;
+}
+
+/* Sets `x` to the quotient and returns the remainder. */
+uint shk_take_remainder(inout uint x, shk_divisor d)
+{
+    uint quotient = shk_divide(x, d);
+    uint remainder = x - quotient * d.n;
+    x = quotient;
+    return remainder;
+}
+
 /* The invocation's number in a dispatch made by shk_dispatch_linear(). */
 uint shk_linear_index()
 {

@@ -4,12 +4,13 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "int8.glsl"
-#include "grid.glsl"
 
 layout(constant_id = SHK_SPEC_FIRST) const int KIND = SHK_ELEMENTWISE_ADD;
 
 layout(push_constant, std430) uniform push_block { shk_elementwise_push p; };
 layout(set = 0, binding = SHK_BINDING_UNIFORM, std140) uniform uniform_block { shk_elementwise_uniform q; };
+#define SHK_GRID q.grid
+#include "grid.glsl"
 
 int combine(int a, int b)
 {
@@ -37,7 +38,7 @@ void main()
     uint index = shk_linear_index();
     if (index >= p.items)
         return;
-    uvec3 at = shk_grid_offsets(p.grid, index);
+    uvec3 at = shk_grid_offsets(index);
     uint a = arena[p.a + at.y];
     uint b = arena[p.b + at.z];
     if ((p.splat & SHK_SPLAT_A) != 0u)

@@ -4,12 +4,13 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "int8.glsl"
-#include "grid.glsl"
 
 layout(constant_id = SHK_SPEC_FIRST) const int KIND = SHK_MEAN_WORDS;
 
 layout(push_constant, std430) uniform push_block { shk_mean_push p; };
 layout(set = 0, binding = SHK_BINDING_UNIFORM, std140) uniform uniform_block { shk_mean_uniform q; };
+#define SHK_GRID q.grid
+#include "grid.glsl"
 
 /* Four channels in `at` (words), or one in x (bytes). */
 ivec4 load(uint at)
@@ -45,14 +46,13 @@ void main()
     ivec4 sum = ivec4(0);
     uint to;
     if (KIND == SHK_MEAN_WORDS) {
-        uvec3 at = shk_grid_offsets(p.grid, index);
+        uvec3 at = shk_grid_offsets(index);
         sum = sum_from(p.src + at.y);
         to = p.dst + at.x;
     } else {
-        uint words = (p.count + 3u) >> 2;
-        uint outer = index / words;
-        uint w = index - outer * words;
-        uvec3 at = shk_grid_offsets(p.grid, outer);
+        uint outer = index;
+        uint w = shk_take_remainder(outer, p.words);
+        uvec3 at = shk_grid_offsets(outer);
         for (uint b = 0u; b < min(p.count - w * 4u, 4u); b++)
             sum[b] = sum_from(p.src + at.y + (w * 4u + b) * p.src_step).x;
         to = p.dst + at.x + w;

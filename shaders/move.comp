@@ -3,11 +3,17 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
-#include "grid.glsl"
 
 layout(constant_id = SHK_SPEC_FIRST) const int KIND = SHK_MOVE_WORDS;
+layout(constant_id = SHK_SPEC_FIRST + 1) const int TABLE = SHK_TABLE_NONE;
 
 layout(push_constant, std430) uniform push_block { shk_move_push p; };
+layout(set = 0, binding = SHK_BINDING_UNIFORM, std140) uniform uniform_block {
+    shk_grid grid;
+    uvec4 table[256]; /* SHK_TABLE_UNIFORM only */
+} u;
+#define SHK_GRID u.grid
+#include "grid.glsl"
 
 uint load_byte(uint address)
 {
@@ -16,15 +22,13 @@ uint load_byte(uint address)
 
 uint look_up(uint word)
 {
-    if (p.table == SHK_MOVE_NO_TABLE)
+    if (TABLE == SHK_TABLE_NONE)
         return word;
-    uint indices = word ^ 0x80808080u;
-    uint result = 0u;
-    for (int shift = 0; shift < 32; shift += 8) {
-        uint index = (indices >> shift) & 0xffu;
-        result |= ((params[p.table + (index >> 2)] >> ((index & 3u) * 8u)) & 0xffu) << shift;
-    }
-    return result;
+    uint i = word ^ 0x80808080u;
+    if (TABLE == SHK_TABLE_UNIFORM)
+        return u.table[i & 0xffu].x | u.table[i >> 8 & 0xffu].y | u.table[i >> 16 & 0xffu].z | u.table[i >> 24].w;
+    return params[p.table + (i & 0xffu)] | params[p.table + (i >> 8 & 0xffu)] << 8 |
+           params[p.table + (i >> 16 & 0xffu)] << 16 | params[p.table + (i >> 24)] << 24;
 }
 
 /* Bytes first..first + 3 of a row whose neighbours lie p.src_step apart; those outside the row are 0. */
@@ -52,14 +56,13 @@ void main()
     if (index >= p.items)
         return;
     if (KIND == SHK_MOVE_WORDS) {
-        uvec3 at = shk_grid_offsets(p.grid, index);
+        uvec3 at = shk_grid_offsets(index);
         arena[p.dst + at.x] = look_up(arena[p.src + at.y]);
         return;
     }
-    uint words = (p.lead + p.count + 3u) >> 2;
-    uint outer = index / words;
-    uint w = index - outer * words;
-    uvec3 at = shk_grid_offsets(p.grid, outer);
+    uint outer = index;
+    uint w = shk_take_remainder(outer, p.words);
+    uvec3 at = shk_grid_offsets(outer);
     int first = int(w * 4u) - int(p.lead);
     uint word = look_up(gather(p.src + at.y, first));
 

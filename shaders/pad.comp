@@ -5,6 +5,7 @@
 #include "common.glsl"
 
 layout(push_constant, std430) uniform push_block { shk_pad_push p; };
+layout(set = 0, binding = SHK_BINDING_UNIFORM, std140) uniform uniform_block { shk_pad_uniform u; };
 
 /* The word of a source row that starts at word `row`, for elements first, first + 1, ... of the inner part. */
 uint gather(uint row, int first)
@@ -12,7 +13,7 @@ uint gather(uint row, int first)
     int inner = int(p.last_inner);
     if (p.bytes == 4u)
         return first >= 0 && first < inner ? arena[row + uint(first)] : p.value;
-    if ((first & 3) == 0 && first >= 0 && first + 4 <= inner)
+    if (p.whole_words != 0u || ((first & 3) == 0 && first >= 0 && first + 4 <= inner))
         return arena[row + (uint(first) >> 2)];
     uint word = 0u;
     for (int b = 0; b < 4; b++) {
@@ -29,17 +30,16 @@ void main()
     uint index = shk_linear_index();
     if (index >= p.items)
         return;
-    uint row = index / p.dst_words;
-    uint w = index - row * p.dst_words;
+    uint row = index;
+    uint w = shk_take_remainder(row, p.dst_words);
     uint from = p.src;
     bool inside = true;
     uint rest = row;
-    for (int k = int(p.rank) - 2; k >= 0; k--) {
-        uint outer = rest / p.n[k];
-        uint i = rest - outer * p.n[k] - p.before[k]; /* wraps to a large number in front */
-        rest = outer;
-        inside = inside && i < p.inner[k];
-        from += i * p.src_step[k];
+    for (uint k = p.rows_rank; k-- > 0u;) {
+        uint i = shk_take_remainder(rest, shk_divisor(u.dims[k].n, u.dims[k].magic, u.dims[k].shift));
+        i -= u.dims[k].before; /* wraps to a large number in front */
+        inside = inside && i < u.dims[k].inner;
+        from += i * u.dims[k].src_step;
     }
     uint word = inside ? gather(from, int(w * (4u / p.bytes)) - int(p.last_before)) : p.value;
     arena[p.dst + row * p.dst_stride + w] = word;

@@ -21,12 +21,11 @@ void main()
     uint index = shk_linear_index();
     if (index >= p.items)
         return;
-    uint row = index / p.words;
-    uint word = index - row * p.words;
-    uint line = row / uint(p.out_w);
-    uint image = line / uint(p.out_h);
-    int x0 = int(row - line * uint(p.out_w)) * p.stride_w - p.pad_w;
-    int y0 = int(line - image * uint(p.out_h)) * p.stride_h - p.pad_h;
+    uint row = index;
+    uint word = shk_take_remainder(row, p.words);
+    uint image = row;
+    int x0 = int(shk_take_remainder(image, p.out_w)) * p.stride_w - p.pad_w;
+    int y0 = int(shk_take_remainder(image, p.out_h)) * p.stride_h - p.pad_h;
     int x_first = max(x0, 0), x_end = min(x0 + p.filter_w, p.in_w);
     int y_first = max(y0, 0), y_end = min(y0 + p.filter_h, p.in_h);
 

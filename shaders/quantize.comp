@@ -24,8 +24,8 @@ void main()
     uint index = shk_linear_index();
     if (index >= p.items)
         return;
-    uint row = index / p.words;
-    uint w = index - row * p.words;
+    uint row = index;
+    uint w = shk_take_remainder(row, p.words);
     uint count = min(p.channels - w * 4u, 4u);
     uint from = p.src + row * p.src_stride + w * 4u;
     uint word = 0u;

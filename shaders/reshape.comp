@@ -16,7 +16,7 @@ uint gather(uint row, uint c, uint count)
     uint word = 0u;
     for (uint b = 0u; b < count; b++) {
         word |= load_byte(row, c) << (b * 8u);
-        if (++c == p.src_channels) {
+        if (++c == p.src_channels.n) {
             c = 0u;
             row++;
         }
@@ -29,16 +29,15 @@ void main()
     uint index = shk_linear_index();
     if (index >= p.items)
         return;
-    uint dst_row = index / p.dst_words;
-    uint w = index - dst_row * p.dst_words;
+    uint dst_row = index;
+    uint w = shk_take_remainder(dst_row, p.dst_words);
     uint per_word = 4u / p.bytes;
-    uint element = dst_row * p.dst_channels + w * per_word;
-    uint row = element / p.src_channels;
-    uint c = element - row * p.src_channels;
+    uint row = dst_row * p.dst_channels + w * per_word;
+    uint c = shk_take_remainder(row, p.src_channels);
     uint word;
     if (p.bytes == 4u)
         word = arena[p.src + row * p.src_stride + c];
-    else if (((p.src_channels | p.dst_channels) & 3u) == 0u)
+    else if (((p.src_channels.n | p.dst_channels) & 3u) == 0u)
         word = arena[p.src + row * p.src_stride + (c >> 2)];
     else
         word = gather(row, c, min(p.dst_channels - w * 4u, 4u));

@@ -42,13 +42,12 @@ void main()
     uint index = shk_linear_index();
     if (index >= p.items)
         return;
-    uint row = index / p.words;
-    uint word = index - row * p.words;
-    uint line = row / p.out_w;
-    uint image = line / p.out_h;
+    uint row = index;
+    uint word = shk_take_remainder(row, p.words);
+    uint image = row;
+    uint at_x = p.map_x + shk_take_remainder(image, p.out_w) * 3u;
+    uint at_y = p.map_y + shk_take_remainder(image, p.out_h) * 3u;
     uint to = p.dst + row * p.dst_stride + word;
-    uint at_x = p.map_x + (row - line * p.out_w) * 3u;
-    uint at_y = p.map_y + (line - image * p.out_h) * 3u;
     uint x0 = params[at_x], y0 = params[at_y];
     if (KIND == SHK_RESIZE_NEAREST) {
         arena[to] = load_word(image, y0, x0, word);

@@ -1,6 +1,6 @@
 /* DEQUANTIZE: float(double(scale) * (q - zero point)); tflite/kernels/internal/reference/dequantize.h. A
  * table of 256 numbers on the device. SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "lower.h"
+#include "grid.h"
 
 SHK_OP_DECLARE(dequantize);
 SHK_SHADER_DECLARE(dequantize);
@@ -48,7 +48,7 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         .src_stride = src.stride,
         .dst = dst.offset,
         .dst_stride = dst.stride,
-        .words = src.words,
+        .words = shk_divisor_of(src.words),
         .channels = src.channels,
         .table = shk_lower_params(lowering, table, sizeof(table), 4) / 4,
     };

@@ -183,9 +183,9 @@ static enum shk_status reference(const struct shk_reference *run, struct shk_err
     return SHK_OK;
 }
 
-static uint32_t upload_constants(struct shk_lowering *lowering, const struct constants *c)
+static struct shk_elementwise_uniform uniform_of(const struct constants *c)
 {
-    struct shk_elementwise_uniform u = {
+    return (struct shk_elementwise_uniform){
         .zero_a = c->zero_a,
         .zero_b = c->zero_b,
         .zero_out = c->zero_out,
@@ -198,7 +198,6 @@ static uint32_t upload_constants(struct shk_lowering *lowering, const struct con
         .multiplier_out = c->out.multiplier,
         .shift_out = c->out.shift,
     };
-    return shk_lower_params(lowering, &u, sizeof(u), SHK_UNIFORM_ALIGNMENT);
 }
 
 /* Words that an input moves by along dimension k of the output, all but the last. */
@@ -220,6 +219,8 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
     struct shk_view a = shk_lower_view(lowering, op->inputs[0]), b = shk_lower_view(lowering, op->inputs[1]);
     bool splat_a = a.channels < out.channels, splat_b = b.channels < out.channels;
     struct constants c = constants_of(graph, op);
+    struct shk_elementwise_uniform uniform = uniform_of(&c);
+    struct shk_grid *grid = &uniform.grid;
 
     struct shk_elementwise_push push = {
         .dst = out.offset,
@@ -228,11 +229,11 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         .splat = (splat_a ? SHK_SPLAT_A : 0u) | (splat_b ? SHK_SPLAT_B : 0u),
     };
     for (uint32_t k = 0; k + 1 < shape->rank; k++)
-        shk_grid_push(&push.grid, (uint32_t)shape->dims[k], shk_grid_row_step(shape, &out, k),
+        shk_grid_push(grid, (uint32_t)shape->dims[k], shk_grid_row_step(shape, &out, k),
                       input_step(shape_a, &a, shape->rank, k), input_step(shape_b, &b, shape->rank, k));
-    shk_grid_push(&push.grid, out.words, 1, splat_a ? 0 : 1, splat_b ? 0 : 1);
-    shk_grid_collapse(&push.grid);
-    push.items = shk_grid_items(&push.grid);
+    shk_grid_push(grid, out.words, 1, splat_a ? 0 : 1, splat_b ? 0 : 1);
+    shk_grid_collapse(grid);
+    push.items = shk_grid_items(grid);
 
     struct shk_dispatch dispatch = {
         .shader = &shk_shader_elementwise,
@@ -240,7 +241,7 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         .spec_count = 1,
         .push = &push,
         .push_size = sizeof(push),
-        .uniform_offset = upload_constants(lowering, &c),
+        .uniform_offset = shk_lower_params(lowering, &uniform, sizeof(uniform), SHK_UNIFORM_ALIGNMENT),
     };
     shk_dispatch_linear(&dispatch, push.items, 64);
     shk_lower_dispatch(lowering, &dispatch);

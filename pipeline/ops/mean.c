@@ -126,8 +126,8 @@ static void fill_uniform(struct shk_mean_uniform *u, const struct shk_grid *redu
 {
     uint32_t n[3] = {1, 1, 1}, steps[3] = {0, 0, 0};
     for (uint32_t k = 0; k < reduced->rank; k++) {
-        n[3 - reduced->rank + k] = reduced->n[k];
-        steps[3 - reduced->rank + k] = reduced->steps[k];
+        n[3 - reduced->rank + k] = reduced->dims[k].n;
+        steps[3 - reduced->rank + k] = reduced->dims[k].a;
     }
     u->n0 = n[0];
     u->n1 = n[1];
@@ -150,34 +150,35 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
     struct shk_multiplier m = mean_multiplier(in, out, taps);
     struct shk_mean_push push = {.count = 1};
     struct shk_grid reduced = {0};
-    push.src = shk_move_locate(lowering, op->inputs[0], src_steps) / unit;
-    push.dst = shk_move_locate(lowering, op->outputs[0], dst_steps) / 4;
-    for (uint32_t k = 0; k < rank; k++) {
-        uint32_t n = (uint32_t)in->shape.dims[k], step = src_steps[k] / unit;
-        uint32_t dst_dim = keep_dims ? k : kept;
-        if (mask >> k & 1) {
-            shk_grid_push(&reduced, n, step, 0, 0);
-            continue;
-        }
-        kept++;
-        if (!bytes && k + 1 == rank) {
-            shk_grid_push(&push.grid, shk_div_round_up(n, 4), 1, 1, 0);
-        } else if (bytes && dst_dim + 1 == out->shape.rank) {
-            push.count = n;
-            push.src_step = step;
-        } else {
-            shk_grid_push(&push.grid, n, dst_steps[dst_dim] / 4, step, 0);
-        }
-    }
-    shk_grid_collapse(&push.grid);
-    shk_grid_collapse(&reduced);
-    push.items = shk_grid_items(&push.grid) * (bytes ? (push.count + 3) / 4 : 1);
     struct shk_mean_uniform uniform = {
         .multiplier = m.multiplier,
         .shift = m.shift,
         .zero_in = in->quant.zero_points[0] * taps,
         .zero_out = out->quant.zero_points[0],
     };
+    push.src = shk_move_locate(lowering, op->inputs[0], src_steps) / unit;
+    push.dst = shk_move_locate(lowering, op->outputs[0], dst_steps) / 4;
+    for (uint32_t k = 0; k < rank; k++) {
+        uint32_t n = (uint32_t)in->shape.dims[k], step = src_steps[k] / unit;
+        uint32_t dst_dim = keep_dims ? k : kept;
+        if (mask >> k & 1) {
+            shk_grid_push(&reduced, n, 0, step, 0);
+            continue;
+        }
+        kept++;
+        if (!bytes && k + 1 == rank) {
+            shk_grid_push(&uniform.grid, shk_div_round_up(n, 4), 1, 1, 0);
+        } else if (bytes && dst_dim + 1 == out->shape.rank) {
+            push.count = n;
+            push.src_step = step;
+        } else {
+            shk_grid_push(&uniform.grid, n, dst_steps[dst_dim] / 4, step, 0);
+        }
+    }
+    shk_grid_collapse(&uniform.grid);
+    shk_grid_collapse(&reduced);
+    push.words = shk_divisor_of((push.count + 3) / 4);
+    push.items = shk_grid_items(&uniform.grid) * (bytes ? push.words.n : 1);
     fill_uniform(&uniform, &reduced);
     struct shk_dispatch dispatch = {
         .shader = &shk_shader_mean,

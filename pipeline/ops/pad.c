@@ -105,23 +105,35 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
     uint32_t bits = border(graph, op);
     struct shk_pad_push push = {
         .items = dst.rows * dst.words,
-        .rank = SHK_MAX(in->rank, 1u),
+        .rows_rank = in->rank - 1,
         .src = src.offset,
         .dst = dst.offset,
         .dst_stride = dst.stride,
-        .dst_words = dst.words,
-        .last_before = in->rank ? (uint32_t)padding(graph, op, in->rank - 1, 0) : 0,
+        .dst_words = shk_divisor_of(dst.words),
+        .last_before = (uint32_t)padding(graph, op, in->rank - 1, 0),
         .last_inner = src.channels,
+        .whole_words = src.channels == dst.channels,
         .value = out->dtype == SHK_DTYPE_INT8 ? bits * 0x01010101u : bits,
         .bytes = (uint32_t)shk_dtype_size(out->dtype),
     };
+    struct shk_pad_uniform uniform = {0};
     for (uint32_t k = 0; k + 1 < in->rank; k++) {
-        push.n[k] = (uint32_t)out->shape.dims[k];
-        push.before[k] = (uint32_t)padding(graph, op, k, 0);
-        push.inner[k] = (uint32_t)in->dims[k];
-        push.src_step[k] = shk_grid_row_step(in, &src, k);
+        struct shk_divisor d = shk_divisor_of((uint32_t)out->shape.dims[k]);
+        uniform.dims[k] = (struct shk_pad_dim){
+            .n = d.n,
+            .magic = d.magic,
+            .shift = d.shift,
+            .before = (uint32_t)padding(graph, op, k, 0),
+            .inner = (uint32_t)in->dims[k],
+            .src_step = shk_grid_row_step(in, &src, k),
+        };
     }
-    struct shk_dispatch dispatch = {.shader = &shk_shader_pad, .push = &push, .push_size = sizeof(push)};
+    struct shk_dispatch dispatch = {
+        .shader = &shk_shader_pad,
+        .push = &push,
+        .push_size = sizeof(push),
+        .uniform_offset = shk_lower_params(lowering, &uniform, sizeof(uniform), SHK_UNIFORM_ALIGNMENT),
+    };
     shk_dispatch_linear(&dispatch, push.items, 64);
     shk_lower_dispatch(lowering, &dispatch);
     return SHK_OK;

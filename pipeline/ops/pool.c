@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "lower.h"
+#include "grid.h"
 #include "quant.h"
 
 SHK_OP_DECLARE(pool);
@@ -121,11 +121,11 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         .src_stride = src.stride,
         .dst = dst.offset,
         .dst_stride = dst.stride,
-        .words = dst.words,
+        .words = shk_divisor_of(dst.words),
+        .out_w = shk_divisor_of((uint32_t)out->shape.dims[2]),
+        .out_h = shk_divisor_of((uint32_t)out->shape.dims[1]),
         .in_h = in->shape.dims[1],
         .in_w = in->shape.dims[2],
-        .out_h = out->shape.dims[1],
-        .out_w = out->shape.dims[2],
         .filter_h = a->filter_h,
         .filter_w = a->filter_w,
         .stride_h = a->stride_h,

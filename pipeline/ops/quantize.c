@@ -113,7 +113,7 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         .src_stride = src.stride,
         .dst = dst.offset,
         .dst_stride = dst.stride,
-        .words = dst.words,
+        .words = shk_divisor_of(dst.words),
         .channels = dst.channels,
         .table = shk_lower_params(lowering, thresholds, sizeof(thresholds), 4) / 4,
         .inverse_scale = 1.0f / out->quant.scales[0],

@@ -144,11 +144,11 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         .items = dst.rows * dst.words,
         .src = src.offset,
         .src_stride = src.stride,
-        .src_channels = src.channels,
+        .src_channels = shk_divisor_of(src.channels),
         .dst = dst.offset,
         .dst_stride = dst.stride,
         .dst_channels = dst.channels,
-        .dst_words = dst.words,
+        .dst_words = shk_divisor_of(dst.words),
         .bytes = bytes,
     };
     struct shk_dispatch dispatch = {.shader = &shk_shader_reshape, .push = &push, .push_size = sizeof(push)};
