@@ -18,7 +18,8 @@ void shk_grid_push(struct shk_grid *grid, uint32_t n, uint32_t dst, uint32_t a, 
 /* True if `inner`, walked to its end, arrives where the next step along `outer` begins. */
 static bool contiguous(const struct shk_grid_dim *outer, const struct shk_grid_dim *inner)
 {
-    return outer->dst == inner->n * inner->dst && outer->a == inner->n * inner->a && outer->b == inner->n * inner->b;
+    return outer->dst == inner->n * inner->dst && outer->a == inner->n * inner->a &&
+           outer->b == inner->n * inner->b;
 }
 
 void shk_grid_collapse(struct shk_grid *grid)
@@ -40,6 +41,12 @@ void shk_grid_collapse(struct shk_grid *grid)
         grid->dims[k].magic = d.magic;
         grid->dims[k].shift = d.shift;
     }
+}
+
+uint32_t shk_grid_spec(const struct shk_grid *grid)
+{
+    const struct shk_grid_dim *dim = &grid->dims[0];
+    return grid->rank == 1 && dim->dst == 1 && dim->a == 1 && dim->b == 1 ? SHK_GRID_LINEAR : grid->rank;
 }
 
 uint32_t shk_grid_items(const struct shk_grid *grid)

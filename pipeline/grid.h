@@ -15,9 +15,12 @@ struct shk_divisor shk_divisor_of(uint32_t n);
 /* Appends a dimension inside the ones there are; `dst`, `a`, `b` are the operands' steps. */
 void shk_grid_push(struct shk_grid *grid, uint32_t n, uint32_t dst, uint32_t a, uint32_t b);
 
-/* The last step: drops dimensions of one step, joins neighbours and fills in the divisors. Afterwards rank is at
- * least 1. */
+/* The last step: drops dimensions of one step, joins neighbours and fills in the divisors. Afterwards rank is
+ * at least 1. */
 void shk_grid_collapse(struct shk_grid *grid);
+
+/* The first specialization constant of a shader that walks the (collapsed) grid. */
+uint32_t shk_grid_spec(const struct shk_grid *grid);
 
 /* Product of n. Tensors are below 2^29 bytes (graph.h), so it fits. */
 uint32_t shk_grid_items(const struct shk_grid *grid);

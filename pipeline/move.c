@@ -51,9 +51,10 @@ static uint32_t fill_words(struct shk_move_push *push, struct shk_grid *grid, co
     uint32_t per_word = 4 / move->element_bytes, last = move->rank - 1;
     for (uint32_t k = 0; k < last; k++)
         shk_grid_push(grid, move->n[k], move->dst_steps[k] / per_word,
-                      (uint32_t)((int32_t)move->src_steps[k] / (int32_t)per_word), 0);
+                      (uint32_t)((int32_t)move->src_steps[k] / (int32_t)per_word),
+                      move->dst_steps[k] / per_word);
     shk_grid_push(grid, shk_div_round_up(move->n[last], per_word), 1,
-                  move->element_bytes == 4 ? move->src_steps[last] : 1, 0);
+                  move->element_bytes == 4 ? move->src_steps[last] : 1, 1);
     shk_grid_collapse(grid);
     push->dst = move->dst / per_word;
     push->src = move->src / per_word;
@@ -103,7 +104,8 @@ static uint32_t upload_words(struct shk_lowering *lowering, const int8_t *table)
     return shk_lower_params(lowering, words, sizeof(words), 4) / 4;
 }
 
-static uint32_t upload_uniform(struct shk_lowering *lowering, struct move_uniform *uniform, const int8_t *table)
+static uint32_t upload_uniform(struct shk_lowering *lowering, struct move_uniform *uniform,
+                               const int8_t *table)
 {
     for (uint32_t i = 0; table && i < 256; i++)
         for (uint32_t byte = 0; byte < 4; byte++)
@@ -121,14 +123,15 @@ void shk_move_emit(struct shk_lowering *lowering, const struct shk_move *move)
     }
     struct shk_move_push push = {0};
     struct move_uniform uniform = {0};
-    uint32_t kind = copies_words(&m) ? fill_words(&push, &uniform.grid, &m) : fill_bytes(&push, &uniform.grid, &m);
+    uint32_t kind =
+        copies_words(&m) ? fill_words(&push, &uniform.grid, &m) : fill_bytes(&push, &uniform.grid, &m);
     uint32_t table = m.table ? choose_table(lowering) : SHK_TABLE_NONE;
     if (table == SHK_TABLE_STORAGE)
         push.table = upload_words(lowering, m.table);
     struct shk_dispatch dispatch = {
         .shader = &shk_shader_move,
-        .spec = {kind, table},
-        .spec_count = 2,
+        .spec = {shk_grid_spec(&uniform.grid), kind, table},
+        .spec_count = 3,
         .push = &push,
         .push_size = sizeof(push),
         .uniform_offset = upload_uniform(lowering, &uniform, table == SHK_TABLE_UNIFORM ? m.table : NULL),

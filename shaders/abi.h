@@ -107,14 +107,15 @@ struct shk_divisor {
 
 /* A loop nest: dimensions outermost first; operands dst, a and b move by so many words or bytes for each step along
  * dimension k (modulo 2^32: steps may be negative). In uniform buffers. See pipeline/grid.h and grid.glsl. */
-#define SHK_GRID_RANK 6
+#define SHK_GRID_RANK   6
+#define SHK_GRID_LINEAR 0 /* instead of the rank: one dimension and steps of 1 */
 struct shk_grid_dim {
     SHK_UINT n, magic, shift, unused0;
     SHK_UINT dst, a, b, unused1;
 };
 struct shk_grid {
     SHK_STRUCT(shk_grid_dim) dims[SHK_GRID_RANK];
-    SHK_UINT rank, unused0, unused1, unused2; /* at least 1 */
+    SHK_UINT rank, unused0, unused1, unused2; /* at least 1; the shader has it as a specialization constant */
 };
 
 /* ---- elementwise: operands dst, a, b; all in words ---- */
@@ -177,7 +178,8 @@ struct shk_reshape_push {
     SHK_UINT bytes; /* per element: 1 or 4 */
 };
 
-/* ---- pad: one word per item ---- */
+/* ---- pad: one word per item; specialization constants: how many dims are in use, and
+ * whether the last dimension is left alone, so that words stay words ---- */
 struct shk_pad_dim { /* all but the last */
     SHK_UINT n, magic, shift; /* of the output */
     SHK_UINT before, inner;   /* inner: of the input */
@@ -188,11 +190,10 @@ struct shk_pad_uniform {
     SHK_STRUCT(shk_pad_dim) dims[SHK_GRID_RANK - 1];
 };
 struct shk_pad_push {
-    SHK_UINT items, rows_rank; /* rows_rank: dims in use */
+    SHK_UINT items;
     SHK_UINT src, dst, dst_stride; /* words */
     SHK_STRUCT(shk_divisor) dst_words;
     SHK_UINT last_before, last_inner; /* elements */
-    SHK_UINT whole_words; /* the last dimension is not padded */
     SHK_UINT value; /* of a word, all four bytes */
     SHK_UINT bytes; /* per element: 1 or 4 */
 };

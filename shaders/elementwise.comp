@@ -5,7 +5,7 @@
 #include "common.glsl"
 #include "int8.glsl"
 
-layout(constant_id = SHK_SPEC_FIRST) const int KIND = SHK_ELEMENTWISE_ADD;
+layout(constant_id = SHK_SPEC_FIRST + 1) const int KIND = SHK_ELEMENTWISE_ADD;
 
 layout(push_constant, std430) uniform push_block { shk_elementwise_push p; };
 layout(set = 0, binding = SHK_BINDING_UNIFORM, std140) uniform uniform_block { shk_elementwise_uniform q; };

@@ -4,8 +4,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 
-layout(constant_id = SHK_SPEC_FIRST) const int KIND = SHK_MOVE_WORDS;
-layout(constant_id = SHK_SPEC_FIRST + 1) const int TABLE = SHK_TABLE_NONE;
+layout(constant_id = SHK_SPEC_FIRST + 1) const int KIND = SHK_MOVE_WORDS;
+layout(constant_id = SHK_SPEC_FIRST + 2) const int TABLE = SHK_TABLE_NONE;
 
 layout(push_constant, std430) uniform push_block { shk_move_push p; };
 layout(set = 0, binding = SHK_BINDING_UNIFORM, std140) uniform uniform_block {

@@ -4,6 +4,9 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 
+layout(constant_id = SHK_SPEC_FIRST) const uint DIMS = 0;
+layout(constant_id = SHK_SPEC_FIRST + 1) const bool WHOLE_WORDS = true;
+
 layout(push_constant, std430) uniform push_block { shk_pad_push p; };
 layout(set = 0, binding = SHK_BINDING_UNIFORM, std140) uniform uniform_block { shk_pad_uniform u; };
 
@@ -13,7 +16,7 @@ uint gather(uint row, int first)
     int inner = int(p.last_inner);
     if (p.bytes == 4u)
         return first >= 0 && first < inner ? arena[row + uint(first)] : p.value;
-    if (p.whole_words != 0u || ((first & 3) == 0 && first >= 0 && first + 4 <= inner))
+    if ((first & 3) == 0 && first >= 0 && first + 4 <= inner)
         return arena[row + (uint(first) >> 2)];
     uint word = 0u;
     for (int b = 0; b < 4; b++) {
@@ -35,12 +38,14 @@ void main()
     uint from = p.src;
     bool inside = true;
     uint rest = row;
-    for (uint k = p.rows_rank; k-- > 0u;) {
+    for (uint k = DIMS; k-- > 0u;) {
         uint i = shk_take_remainder(rest, shk_divisor(u.dims[k].n, u.dims[k].magic, u.dims[k].shift));
         i -= u.dims[k].before; /* wraps to a large number in front */
         inside = inside && i < u.dims[k].inner;
         from += i * u.dims[k].src_step;
     }
-    uint word = inside ? gather(from, int(w * (4u / p.bytes)) - int(p.last_before)) : p.value;
+    uint word = p.value;
+    if (inside)
+        word = WHOLE_WORDS ? arena[from + w] : gather(from, int(w * (4u / p.bytes)) - int(p.last_before));
     arena[p.dst + row * p.dst_stride + w] = word;
 }

@@ -237,8 +237,8 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
 
     struct shk_dispatch dispatch = {
         .shader = &shk_shader_elementwise,
-        .spec = {(uint32_t)c.kind},
-        .spec_count = 1,
+        .spec = {shk_grid_spec(grid), (uint32_t)c.kind},
+        .spec_count = 2,
         .push = &push,
         .push_size = sizeof(push),
         .uniform_offset = shk_lower_params(lowering, &uniform, sizeof(uniform), SHK_UNIFORM_ALIGNMENT),

@@ -182,8 +182,8 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
     fill_uniform(&uniform, &reduced);
     struct shk_dispatch dispatch = {
         .shader = &shk_shader_mean,
-        .spec = {bytes ? SHK_MEAN_BYTES : SHK_MEAN_WORDS},
-        .spec_count = 1,
+        .spec = {shk_grid_spec(&uniform.grid), bytes ? SHK_MEAN_BYTES : SHK_MEAN_WORDS},
+        .spec_count = 2,
         .push = &push,
         .push_size = sizeof(push),
         .uniform_offset = shk_lower_params(lowering, &uniform, sizeof(uniform), SHK_UNIFORM_ALIGNMENT),

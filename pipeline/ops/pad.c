@@ -105,21 +105,22 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
     uint32_t bits = border(graph, op);
     struct shk_pad_push push = {
         .items = dst.rows * dst.words,
-        .rows_rank = in->rank - 1,
         .src = src.offset,
         .dst = dst.offset,
         .dst_stride = dst.stride,
         .dst_words = shk_divisor_of(dst.words),
         .last_before = (uint32_t)padding(graph, op, in->rank - 1, 0),
         .last_inner = src.channels,
-        .whole_words = src.channels == dst.channels,
         .value = out->dtype == SHK_DTYPE_INT8 ? bits * 0x01010101u : bits,
         .bytes = (uint32_t)shk_dtype_size(out->dtype),
     };
     struct shk_pad_uniform uniform = {0};
+    uint32_t dims = 0;
     for (uint32_t k = 0; k + 1 < in->rank; k++) {
+        if (out->shape.dims[k] == 1)
+            continue;
         struct shk_divisor d = shk_divisor_of((uint32_t)out->shape.dims[k]);
-        uniform.dims[k] = (struct shk_pad_dim){
+        uniform.dims[dims++] = (struct shk_pad_dim){
             .n = d.n,
             .magic = d.magic,
             .shift = d.shift,
@@ -130,6 +131,8 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
     }
     struct shk_dispatch dispatch = {
         .shader = &shk_shader_pad,
+        .spec = {dims, src.channels == dst.channels},
+        .spec_count = 2,
         .push = &push,
         .push_size = sizeof(push),
         .uniform_offset = shk_lower_params(lowering, &uniform, sizeof(uniform), SHK_UNIFORM_ALIGNMENT),
