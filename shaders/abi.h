@@ -253,10 +253,10 @@ struct shk_resize_push {
 
 /* ---- conv2d ---- */
 
-/* Weights are packed for slices of output channels (CONV_CHANNELS of them, a specialization constant). A slice, in
- * uvec4: header; CONV_CHANNELS / 4 each of bias, multiplier, shift; then for every part, tap and input word
- * CONV_CHANNELS words. Header: first input word, number of input words per tap, and which bytes of the first and of the
- * last of them belong to the channels (for the window's sum). */
+/* Weights are packed for slices of CHANNELS output channels (a specialization constant). A slice, in uvec4:
+ * header; CHANNELS / 4 each of bias, multiplier, shift; then for every part, tap and input word CHANNELS words.
+ * Header: first input word, number of input words per tap, and which bytes of the first and of the last of them
+ * belong to the channels (for the window's sum). */
 #define SHK_CONV_HEADER 1
 
 struct shk_conv_push {
@@ -277,8 +277,8 @@ struct shk_conv_push {
 
 /* ---- depthwise ---- */
 
-/* Packed for words of four output channels. A word, in uvec4: bias, multiplier, shift; then for every row of the
- * kernel its taps, one word each, padded to whole uvec4. */
+/* Packed for words of four output channels. A word, in uvec4: bias, multiplier, shift; then for every row of
+ * the kernel its taps, one word each, padded to whole uvec4. */
 #define SHK_DEPTHWISE_HEADER 3
 
 struct shk_depthwise_push {
@@ -301,7 +301,8 @@ struct shk_depthwise_push {
 /* ---- fully_connected ---- */
 
 /* Packed for words of four output channels. First, per word of output channels, SHK_DENSE_QUANT words: bias,
- * significand (low, high) or multiplier, shift, four each; then for every input word and output word four words. */
+ * significand (low, high) or multiplier, shift, four each; then for every input word and output word four
+ * words of weights. */
 #define SHK_DENSE_QUANT 16
 
 struct shk_dense_push {

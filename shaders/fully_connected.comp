@@ -5,7 +5,7 @@
 #include "common.glsl"
 #include "int8.glsl"
 
-/* How a sum becomes an output: 0: as everywhere, by multiplier and shift; 1: by a product in double precision. */
+/* How a sum becomes an output. 0: by multiplier and shift; 1: by a product in double precision. */
 layout(constant_id = SHK_SPEC_FIRST) const uint DOUBLE = 0u;
 
 layout(push_constant, std430) uniform push_block { shk_dense_push p; };

@@ -2,9 +2,9 @@
  * Source: tflite/kernels/internal/reference/{conv.h,integer_ops/conv.h}.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * On the device a dispatch covers slices of output channels, so that the weights of a slice fit a uniform buffer.
- * A slice may span groups: it then reads the input channels of all of them, with weights of 0 between what
- * does not belong together. */
+ * On the device a dispatch covers slices of output channels, so that the weights of a slice fit a uniform
+ * buffer. A slice may span groups: it then reads the input channels of all of them, with weights of 0 between
+ * what does not belong together. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,8 @@ static const struct shk_attr attrs[] = {
     {"padding", SHK_ATTR_ENUM, 0, ATTR(padding), SHK_PADDING_SAME, shk_padding_names},
     {"stride_w", SHK_ATTR_INT32, 1, ATTR(stride_width), 0, NULL},
     {"stride_h", SHK_ATTR_INT32, 2, ATTR(stride_height), 0, NULL},
-    {"fused_activation_function", SHK_ATTR_ENUM, 3, ATTR(activation), SHK_ACTIVATION_NONE, shk_activation_names},
+    {"fused_activation_function", SHK_ATTR_ENUM, 3, ATTR(activation), SHK_ACTIVATION_NONE,
+     shk_activation_names},
     {"dilation_w_factor", SHK_ATTR_INT32, 4, ATTR(dilation_width), 1, NULL},
     {"dilation_h_factor", SHK_ATTR_INT32, 5, ATTR(dilation_height), 1, NULL},
 };
@@ -105,8 +106,8 @@ static enum shk_status reference(const struct shk_reference *run, struct shk_err
 static uint64_t macs(const struct shk_graph *graph, const struct shk_op *op)
 {
     const int32_t *w = shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape.dims;
-    return (uint64_t)shk_shape_elements(&shk_op_output(graph, op, 0)->shape) * (uint64_t)w[1] * (uint64_t)w[2] *
-           (uint64_t)w[3];
+    return (uint64_t)shk_shape_elements(&shk_op_output(graph, op, 0)->shape) * (uint64_t)w[1] *
+           (uint64_t)w[2] * (uint64_t)w[3];
 }
 
 static void describe(const struct shk_graph *graph, const struct shk_op *op, char *text, size_t size)
@@ -129,8 +130,8 @@ struct packing {
     uint32_t depth, filters_per_group;
     uint32_t channels; /* per slice: a multiple of 4 */
     uint32_t slices;
-    uint32_t words;  /* input words per tap, at most */
-    uint32_t parts;  /* 1; 3 if weight - zero point is stored as a sum of three bytes */
+    uint32_t words; /* input words per tap, at most */
+    uint32_t parts; /* 1; 3 if weight - zero point is stored as a sum of three bytes */
     uint32_t taps;
     size_t slice_bytes;
 };
@@ -153,7 +154,8 @@ static struct packing plan_packing(const struct shk_graph *graph, const struct s
     p.slices = shk_div_round_up((uint32_t)p.conv.output_channels, channels);
     p.taps = (uint32_t)(p.conv.kernel_height * p.conv.kernel_width);
     /* the sum of a window, which a zero point of the weights needs, is that of one group */
-    bool several = p.filters_per_group < (uint32_t)p.conv.output_channels && p.filters_per_group % channels != 0;
+    bool several =
+        p.filters_per_group < (uint32_t)p.conv.output_channels && p.filters_per_group % channels != 0;
     if (split || (p.conv.weight_zero_point != 0 && several))
         p.parts = 3;
     for (uint32_t s = 0; s < p.slices; s++) {
@@ -166,7 +168,7 @@ static struct packing plan_packing(const struct shk_graph *graph, const struct s
     return p;
 }
 
-/* The slice width that costs least: loading the inputs takes about as long as the products of three channels. */
+/* The slice width that costs least. Loading an input takes about as long as its products with three channels. */
 static struct packing choose_packing(const struct shk_graph *graph, const struct shk_op *op, size_t limit,
                                      bool split)
 {

@@ -20,7 +20,8 @@ static enum shk_status check_attrs(const struct shk_graph *graph, const struct s
                                i < 2 ? "stride" : "dilation", steps[i], MAX_STEP);
     if (a->activation < SHK_ACTIVATION_NONE || a->activation > SHK_ACTIVATION_RELU6)
         return shk_op_fail(graph, op, SHK_ERROR_UNSUPPORTED, error,
-                           "fused activation %d; supported are NONE, RELU, RELU_N1_TO_1, RELU6", a->activation);
+                           "fused activation %d; supported are NONE, RELU, RELU_N1_TO_1, RELU6",
+                           a->activation);
     if (a->padding != SHK_PADDING_SAME && a->padding != SHK_PADDING_VALID)
         return shk_op_fail(graph, op, SHK_ERROR_BAD_MODEL, error, "padding %d is neither SAME nor VALID",
                            a->padding);
@@ -33,19 +34,21 @@ static enum shk_status check_weights(const struct shk_graph *graph, const struct
     const struct shk_tensor *x = shk_op_input(graph, op, SHK_CONV_INPUT);
     const struct shk_tensor *w = shk_op_input(graph, op, SHK_CONV_WEIGHTS);
     const struct shk_tensor *y = shk_op_output(graph, op, 0);
-    if (w->dtype != SHK_DTYPE_INT8 || w->legacy_uint8 != x->legacy_uint8 || y->legacy_uint8 != x->legacy_uint8)
+    if (w->dtype != SHK_DTYPE_INT8 || w->legacy_uint8 != x->legacy_uint8 ||
+        y->legacy_uint8 != x->legacy_uint8)
         return shk_op_fail(graph, op, SHK_ERROR_UNSUPPORTED, error,
                            "weights '%s' and output '%s' must be of the input's type", w->name, y->name);
     bool per_channel = w->quant.count > 1;
     if (w->quant.count == 0 || (per_channel && (w->quant.axis != channel_axis || x->legacy_uint8)))
-        return shk_op_fail(graph, op, SHK_ERROR_UNSUPPORTED, error,
-                           "weights '%s' have %u scales along dimension %u; supported are one, or for int8 one "
-                           "per index of dimension %u",
-                           w->name, w->quant.count, w->quant.axis, channel_axis);
+        return shk_op_fail(
+            graph, op, SHK_ERROR_UNSUPPORTED, error,
+            "weights '%s' have %u scales along dimension %u; supported are one, or for int8 one "
+            "per index of dimension %u",
+            w->name, w->quant.count, w->quant.axis, channel_axis);
     if (x->shape.rank != 4 || w->shape.rank != 4)
         return shk_op_fail(graph, op, SHK_ERROR_BAD_MODEL, error,
-                           "input '%s' and weights '%s' have %u and %u dimensions, expected 4", x->name, w->name,
-                           x->shape.rank, w->shape.rank);
+                           "input '%s' and weights '%s' have %u and %u dimensions, expected 4", x->name,
+                           w->name, x->shape.rank, w->shape.rank);
     return SHK_OK;
 }
 
@@ -130,14 +133,17 @@ struct shk_conv shk_conv_describe(const struct shk_graph *graph, const struct sh
         .weights = (const int8_t *)w->data,
         .bias = b ? (const int32_t *)(const void *)b->data : NULL,
     };
-    c.pad_top =
-        shk_window_compute(c.input_height, c.kernel_height, c.stride_height, c.dilation_height, a->padding).before;
-    c.pad_left =
-        shk_window_compute(c.input_width, c.kernel_width, c.stride_width, c.dilation_width, a->padding).before;
+    struct shk_window rows =
+        shk_window_compute(c.input_height, c.kernel_height, c.stride_height, c.dilation_height, a->padding);
+    struct shk_window columns =
+        shk_window_compute(c.input_width, c.kernel_width, c.stride_width, c.dilation_width, a->padding);
+    c.pad_top = rows.before;
+    c.pad_left = columns.before;
     return c;
 }
 
-struct shk_multiplier shk_conv_multiplier(const struct shk_graph *graph, const struct shk_op *op, uint32_t channel)
+struct shk_multiplier shk_conv_multiplier(const struct shk_graph *graph, const struct shk_op *op,
+                                          uint32_t channel)
 {
     const struct shk_tensor *x = shk_op_input(graph, op, SHK_CONV_INPUT);
     const struct shk_quant *w = &shk_op_input(graph, op, SHK_CONV_WEIGHTS)->quant;

@@ -30,8 +30,8 @@ struct shk_conv {
     const int32_t *bias; /* NULL: none */
 };
 
-/* Everything but what relates channels to each other: types, quantization, constness, attributes, and the output's
- * shape. `channel_axis` is the dimension of the weights that counts output channels. */
+/* Everything but what relates channels to each other: types, quantization, constness, attributes, and the
+ * output's shape. `channel_axis` is the dimension of the weights that counts output channels. */
 enum shk_status shk_conv_check(const struct shk_graph *graph, const struct shk_op *op, uint32_t channel_axis,
                                struct shk_error *error);
 

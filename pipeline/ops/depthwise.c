@@ -1,5 +1,5 @@
-/* DEPTHWISE_CONV_2D: every input channel has `multiplier` filters of its own; output channel o reads input channel
- * o / multiplier. Weights are 1 x height x width x output channels.
+/* DEPTHWISE_CONV_2D: every input channel has `multiplier` filters of its own; output channel o reads input
+ * channel o / multiplier. Weights are 1 x height x width x output channels.
  * Source: tflite/kernels/internal/reference/{depthwiseconv_uint8.h,integer_ops/depthwise_conv.h}.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
@@ -19,7 +19,8 @@ static const struct shk_attr attrs[] = {
     {"stride_w", SHK_ATTR_INT32, 1, ATTR(stride_width), 0, NULL},
     {"stride_h", SHK_ATTR_INT32, 2, ATTR(stride_height), 0, NULL},
     {"depth_multiplier", SHK_ATTR_INT32, 3, ATTR(depth_multiplier), 0, NULL},
-    {"fused_activation_function", SHK_ATTR_ENUM, 4, ATTR(activation), SHK_ACTIVATION_NONE, shk_activation_names},
+    {"fused_activation_function", SHK_ATTR_ENUM, 4, ATTR(activation), SHK_ACTIVATION_NONE,
+     shk_activation_names},
     {"dilation_w_factor", SHK_ATTR_INT32, 5, ATTR(dilation_width), 1, NULL},
     {"dilation_h_factor", SHK_ATTR_INT32, 6, ATTR(dilation_height), 1, NULL},
 };
@@ -33,7 +34,8 @@ static enum shk_status check(const struct shk_graph *graph, const struct shk_op 
     const int32_t *w = shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape.dims;
     if (w[0] != 1 || w[3] % inputs != 0)
         return shk_op_fail(graph, op, SHK_ERROR_BAD_MODEL, error,
-                           "weights for %dx%d filters do not divide among %d input channels", w[0], w[3], inputs);
+                           "weights for %dx%d filters do not divide among %d input channels", w[0], w[3],
+                           inputs);
     return SHK_OK;
 }
 
@@ -85,7 +87,8 @@ static enum shk_status reference(const struct shk_reference *run, struct shk_err
 static uint64_t macs(const struct shk_graph *graph, const struct shk_op *op)
 {
     const int32_t *w = shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape.dims;
-    return (uint64_t)shk_shape_elements(&shk_op_output(graph, op, 0)->shape) * (uint64_t)w[1] * (uint64_t)w[2];
+    return (uint64_t)shk_shape_elements(&shk_op_output(graph, op, 0)->shape) * (uint64_t)w[1] *
+           (uint64_t)w[2];
 }
 
 static void describe(const struct shk_graph *graph, const struct shk_op *op, char *text, size_t size)
@@ -112,17 +115,17 @@ static void pack_channel(const struct shk_graph *graph, const struct shk_op *op,
 {
     int32_t *quant = (int32_t *)(void *)word + o % 4;
     uint8_t *weights = word + 16 * SHK_DEPTHWISE_HEADER + o % 4;
-    int32_t sum = 0;
+    uint32_t sum = 0;
     for (int32_t ky = 0; ky < c->kernel_height; ky++) {
         for (int32_t kx = 0; kx < c->kernel_width; kx++) {
             int8_t w = c->weights[((size_t)ky * c->kernel_width + kx) * c->output_channels + o];
-            sum += w - c->weight_zero_point;
+            sum += (uint32_t)(w - c->weight_zero_point);
             weights[4 * kx] = (uint8_t)w;
         }
         weights += 16 * ((c->kernel_width + 3) / 4);
     }
     struct shk_multiplier m = shk_conv_multiplier(graph, op, o);
-    quant[0] = shk_conv_fold_bias(c, o, sum);
+    quant[0] = shk_conv_fold_bias(c, o, (int32_t)sum);
     quant[4] = m.multiplier;
     quant[8] = m.shift;
 }
@@ -170,7 +173,8 @@ static uint32_t pixels_per_invocation(const struct shk_conv *c)
 
 static bool is_regular(const struct shk_conv *c)
 {
-    return c->input_channels == c->output_channels && c->dilation_width == 1 && c->kernel_width <= MAX_COLUMNS;
+    return c->input_channels == c->output_channels && c->dilation_width == 1 &&
+           c->kernel_width <= MAX_COLUMNS;
 }
 
 static void emit_any(struct shk_lowering *lowering, struct shk_depthwise_push push, struct shk_view out,
@@ -179,14 +183,15 @@ static void emit_any(struct shk_lowering *lowering, struct shk_depthwise_push pu
     push.words = out.words;
     push.items = out.rows * out.words;
     push.params = shk_lower_params(lowering, packed, bytes, 16) / 4;
-    struct shk_dispatch dispatch = {.shader = &shk_shader_depthwise_any, .push = &push, .push_size = sizeof(push)};
+    struct shk_dispatch dispatch = {
+        .shader = &shk_shader_depthwise_any, .push = &push, .push_size = sizeof(push)};
     shk_dispatch_linear(&dispatch, push.items, 32);
     shk_lower_dispatch(lowering, &dispatch);
 }
 
-static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c, const struct shk_shader *shader,
-                         struct shk_depthwise_push push, struct shk_view out, const uint8_t *packed,
-                         uint32_t words_per_dispatch)
+static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c,
+                         const struct shk_shader *shader, struct shk_depthwise_push push, struct shk_view out,
+                         const uint8_t *packed, uint32_t words_per_dispatch)
 {
     uint32_t pixels = pixels_per_invocation(c);
     bool uniform = shader != &shk_shader_depthwise_storage;
@@ -202,8 +207,8 @@ static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c
         push.first_word = first;
         push.words = SHK_MIN(words_per_dispatch, out.words - first);
         push.items = (uint32_t)(c->batch * c->output_height) * push.groups_per_row * push.words;
-        uint32_t offset = shk_lower_params(lowering, packed + first * word_bytes(c), push.words * word_bytes(c),
-                                           uniform ? SHK_UNIFORM_ALIGNMENT : 16);
+        uint32_t offset = shk_lower_params(lowering, packed + first * word_bytes(c),
+                                           push.words * word_bytes(c), uniform ? SHK_UNIFORM_ALIGNMENT : 16);
         push.params = offset / 4;
         dispatch.uniform_offset = uniform ? offset : 0;
         shk_dispatch_linear(&dispatch, push.items, 32);

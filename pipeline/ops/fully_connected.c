@@ -1,6 +1,6 @@
 /* FULLY_CONNECTED: output[n][o] = sum over k of weights[o][k] * input[n][k] + bias[o].
- * Source: tflite/kernels/internal/reference/{fully_connected.h,integer_ops/fully_connected.h}; int8 rounds in double
- * precision as these do since April 2025, legacy uint8 by multiplier and shift.
+ * Source: tflite/kernels/internal/reference/{fully_connected.h,integer_ops/fully_connected.h}; int8 rounds in
+ * double precision as these do since April 2025, legacy uint8 by multiplier and shift.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
 #include <stdio.h>
@@ -25,7 +25,8 @@ static const char *const weights_formats[] = {"DEFAULT", "SHUFFLED4x16INT8", NUL
 
 #define ATTR(field) offsetof(struct attrs, field)
 static const struct shk_attr attr_list[] = {
-    {"fused_activation_function", SHK_ATTR_ENUM, 0, ATTR(activation), SHK_ACTIVATION_NONE, shk_activation_names},
+    {"fused_activation_function", SHK_ATTR_ENUM, 0, ATTR(activation), SHK_ACTIVATION_NONE,
+     shk_activation_names},
     {"weights_format", SHK_ATTR_ENUM, 1, ATTR(weights_format), 0, weights_formats},
     {"keep_num_dims", SHK_ATTR_BOOL, 2, ATTR(keep_num_dims), 0, NULL},
     {"asymmetric_quantize_inputs", SHK_ATTR_BOOL, 3, ATTR(asymmetric_quantize_inputs), 0, NULL},
@@ -36,17 +37,19 @@ static enum shk_status check_weights(const struct shk_graph *graph, const struct
 {
     const struct shk_tensor *x = shk_op_input(graph, op, INPUT), *w = shk_op_input(graph, op, WEIGHTS);
     const struct shk_tensor *b = shk_op_input(graph, op, BIAS), *y = shk_op_output(graph, op, 0);
-    if (w->dtype != SHK_DTYPE_INT8 || w->legacy_uint8 != x->legacy_uint8 || y->legacy_uint8 != x->legacy_uint8)
+    if (w->dtype != SHK_DTYPE_INT8 || w->legacy_uint8 != x->legacy_uint8 ||
+        y->legacy_uint8 != x->legacy_uint8)
         return shk_op_fail(graph, op, SHK_ERROR_UNSUPPORTED, error,
                            "weights '%s' and output '%s' must be of the input's type", w->name, y->name);
     if (w->shape.rank != 2)
-        return shk_op_fail(graph, op, SHK_ERROR_BAD_MODEL, error, "weights '%s' have %u dimensions, expected 2",
-                           w->name, w->shape.rank);
+        return shk_op_fail(graph, op, SHK_ERROR_BAD_MODEL, error,
+                           "weights '%s' have %u dimensions, expected 2", w->name, w->shape.rank);
     if (w->quant.count == 0 || (w->quant.count > 1 && (w->quant.axis != 0 || x->legacy_uint8)))
-        return shk_op_fail(graph, op, SHK_ERROR_UNSUPPORTED, error,
-                           "weights '%s' have %u scales along dimension %u; supported are one, or for int8 one "
-                           "per index of dimension 0",
-                           w->name, w->quant.count, w->quant.axis);
+        return shk_op_fail(
+            graph, op, SHK_ERROR_UNSUPPORTED, error,
+            "weights '%s' have %u scales along dimension %u; supported are one, or for int8 one "
+            "per index of dimension 0",
+            w->name, w->quant.count, w->quant.axis);
     if (b && (!b->data || b->dtype != SHK_DTYPE_INT32 ||
               shk_shape_elements(&b->shape) != (size_t)w->shape.dims[0]))
         return shk_op_fail(graph, op, SHK_ERROR_UNSUPPORTED, error,
@@ -64,13 +67,14 @@ static enum shk_status check_shapes(const struct shk_graph *graph, const struct 
     size_t last = x->shape.rank ? (size_t)x->shape.dims[x->shape.rank - 1] : 1;
     if (elements % depth != 0 || depth % last != 0)
         return shk_op_fail(graph, op, SHK_ERROR_UNSUPPORTED, error,
-                           "input '%s' of %zu elements in rows of %zu does not make whole vectors of %zu", x->name,
-                           elements, last, depth);
+                           "input '%s' of %zu elements in rows of %zu does not make whole vectors of %zu",
+                           x->name, elements, last, depth);
     if (y->shape.rank == 0 || y->shape.dims[y->shape.rank - 1] != w[0] ||
         shk_shape_elements(&y->shape) != elements / depth * (size_t)w[0]) {
         char text[64];
-        return shk_op_fail(graph, op, SHK_ERROR_BAD_MODEL, error, "output '%s' is %s, expected %zu vectors of %d",
-                           y->name, shk_shape_string(&y->shape, text), elements / depth, w[0]);
+        return shk_op_fail(graph, op, SHK_ERROR_BAD_MODEL, error,
+                           "output '%s' is %s, expected %zu vectors of %d", y->name,
+                           shk_shape_string(&y->shape, text), elements / depth, w[0]);
     }
     return SHK_OK;
 }
@@ -90,11 +94,12 @@ static enum shk_status check(const struct shk_graph *graph, const struct shk_op 
     if (!status)
         status = check_shapes(graph, op, error);
     if (!status && a->weights_format != 0)
-        status = shk_op_fail(graph, op, SHK_ERROR_UNSUPPORTED, error, "weights format %d, supported is DEFAULT",
-                             a->weights_format);
-    if (!status && (a->activation < SHK_ACTIVATION_NONE || a->activation > SHK_ACTIVATION_RELU6))
         status = shk_op_fail(graph, op, SHK_ERROR_UNSUPPORTED, error,
-                             "fused activation %d; supported are NONE, RELU, RELU_N1_TO_1, RELU6", a->activation);
+                             "weights format %d, supported is DEFAULT", a->weights_format);
+    if (!status && (a->activation < SHK_ACTIVATION_NONE || a->activation > SHK_ACTIVATION_RELU6))
+        status =
+            shk_op_fail(graph, op, SHK_ERROR_UNSUPPORTED, error,
+                        "fused activation %d; supported are NONE, RELU, RELU_N1_TO_1, RELU6", a->activation);
     return status;
 }
 
@@ -198,8 +203,8 @@ static void pack_quantization(const struct shk_graph *graph, const struct shk_op
 }
 
 /* Four words of weights per input word and output word; input rows of the device start on words. */
-static void pack_weights(const struct dense *d, uint32_t row_channels, uint32_t row_words, uint32_t output_words,
-                         int8_t *packed)
+static void pack_weights(const struct dense *d, uint32_t row_channels, uint32_t row_words,
+                         uint32_t output_words, int8_t *packed)
 {
     for (uint32_t o = 0; o < d->channels; o++)
         for (uint32_t k = 0; k < d->depth; k++) {

@@ -1,5 +1,5 @@
-/* The kit's real models on its images: the reference layer by layer, every device by its outputs and, to say where
- * it goes wrong if it does, layer by layer as well.
+/* The kit's real models on its images: the reference layer by layer, every device by its outputs and, to say
+ * where it goes wrong if it does, layer by layer as well.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <json-glib/json-glib.h>
 #include <stdio.h>
@@ -74,8 +74,10 @@ START_TEST(test_golden)
     char model[512], folder[512];
     JsonArray *index = json_node_get_array(json_parser_get_root(index_parser));
     JsonObject *entry = json_array_get_object_element(index, (guint)_i);
-    snprintf(model, sizeof(model), "%s", test_kit("models/%s", json_object_get_string_member(entry, "model")));
-    snprintf(folder, sizeof(folder), "%s", test_kit("goldens/%s", json_object_get_string_member(entry, "dir")));
+    snprintf(model, sizeof(model), "%s",
+             test_kit("models/%s", json_object_get_string_member(entry, "model")));
+    snprintf(folder, sizeof(folder), "%s",
+             test_kit("goldens/%s", json_object_get_string_member(entry, "dir")));
     run(model, folder, NULL, true);
     for (uint32_t d = 0; d < op_device_count(); d++) {
         run(model, folder, op_device(d), true);

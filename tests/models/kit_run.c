@@ -19,7 +19,8 @@ static void *read_input(const char *folder, uint32_t index, size_t expected)
         bytes = test_read_file(path, &size);
     }
     if (!bytes || size != expected)
-        ck_abort_msg("%s: %zu bytes, the model's input %u needs %zu", path, bytes ? size : 0, index, expected);
+        ck_abort_msg("%s: %zu bytes, the model's input %u needs %zu", path, bytes ? size : 0, index,
+                     expected);
     return bytes;
 }
 
@@ -39,14 +40,16 @@ static void submit(struct kit_run *run, const char *folder)
     ck_assert_uint_le(count, KIT_MAX_TENSORS);
     for (uint32_t i = 0; i < count; i++)
         inputs[i] = read_input(folder, i, tensor_bytes(run->model, shk_model_input(run->model, i)));
-    test_ok(shk_session_submit_tensors(run->session, (const void *const *)inputs, count, NULL, &run->ticket, &error),
+    test_ok(shk_session_submit_tensors(run->session, (const void *const *)inputs, count, NULL, &run->ticket,
+                                       &error),
             &error);
     test_ok(shk_session_wait(run->session, UINT64_MAX, &result, &error), &error);
     for (uint32_t i = 0; i < count; i++)
         free(inputs[i]);
 }
 
-struct kit_run kit_run(const char *model_path, const char *folder, struct shk_device *device, bool keep_tensors)
+struct kit_run kit_run(const char *model_path, const char *folder, struct shk_device *device,
+                       bool keep_tensors)
 {
     struct kit_run run = {0};
     struct shk_error error;
@@ -60,8 +63,9 @@ struct kit_run kit_run(const char *model_path, const char *folder, struct shk_de
     for (uint32_t i = 0; i < run.output_count; i++) {
         run.output_bytes[i] = tensor_bytes(run.model, shk_model_output(run.model, i));
         run.outputs[i] = malloc(run.output_bytes[i]);
-        test_ok(shk_session_read_output(run.session, run.ticket, i, run.outputs[i], run.output_bytes[i], &error),
-                &error);
+        test_ok(
+            shk_session_read_output(run.session, run.ticket, i, run.outputs[i], run.output_bytes[i], &error),
+            &error);
     }
     return run;
 }
@@ -127,8 +131,9 @@ void kit_run_check_output(const struct kit_run *run, const char *folder, uint32_
                 at = i;
             }
         if (wrong)
-            ck_abort_msg("%s on %s: output %u differs in %zu of %zu bytes, first at byte %zu: %d, expected %d",
-                         folder, where, index, wrong, size, at, (int8_t)found[at], (int8_t)want[at]);
+            ck_abort_msg(
+                "%s on %s: output %u differs in %zu of %zu bytes, first at byte %zu: %d, expected %d", folder,
+                where, index, wrong, size, at, (int8_t)found[at], (int8_t)want[at]);
     }
     free(want);
 }

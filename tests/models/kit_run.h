@@ -18,14 +18,15 @@ struct kit_run {
     size_t output_bytes[KIT_MAX_TENSORS];
 };
 
-/* Loads `model_path` and runs it on `device` (NULL: the CPU reference) with `in_<k>.bin`, or `in.bin` for a single
- * input, of `folder`. Aborts the test on any failure. */
-struct kit_run kit_run(const char *model_path, const char *folder, struct shk_device *device, bool keep_tensors);
+/* Loads `model_path` and runs it on `device` (NULL: the CPU reference) with `in_<k>.bin`, or `in.bin` for a
+ * single input, of `folder`. Aborts the test on any failure. */
+struct kit_run kit_run(const char *model_path, const char *folder, struct shk_device *device,
+                       bool keep_tensors);
 void kit_run_finish(struct kit_run *run);
 
-/* Aborts the test, naming the first difference, unless output `index` equals `out_<index>.bin` of `folder`. Models that
- * end in TFLite_Detection_PostProcess: classes and count equal, boxes and scores within one unit in the last place,
- * rows past the count ignored. */
+/* Aborts the test, naming the first difference, unless output `index` equals `out_<index>.bin` of `folder`.
+ * Models that end in TFLite_Detection_PostProcess: classes and count equal, boxes and scores within one unit
+ * in the last place, rows past the count ignored. */
 void kit_run_check_output(const struct kit_run *run, const char *folder, uint32_t index, const char *where);
 
 /* "reference" or the device's name. */

@@ -70,7 +70,8 @@ void conv_case_run(const char *op, const struct conv_shape *shape, enum conv_wei
     int32_t conv_dims[] = {s.filters, s.kernel_height, s.kernel_width, depth};
     int32_t depthwise_dims[] = {1, s.kernel_height, s.kernel_width, s.filters};
     op_case_constant(&c, dtype, 4, depthwise ? depthwise_dims : conv_dims,
-                     s.per_channel ? (uint32_t)s.filters : 1, a.scales, a.zero_points, depthwise ? 3 : 0, a.weights);
+                     s.per_channel ? (uint32_t)s.filters : 1, a.scales, a.zero_points, depthwise ? 3 : 0,
+                     a.weights);
     if (!s.no_bias)
         op_case_constant(&c, SHK_DTYPE_INT32, 1, &s.filters, 0, NULL, NULL, 0, a.bias);
     op_case_output(&c, dtype, 4, (int32_t[]){at_least_one(s.batch), oh, ow, s.filters}, sy,

@@ -13,7 +13,7 @@ struct conv_shape {
     int32_t groups; /* CONV_2D; DEPTHWISE_CONV_2D: multiplier = filters / channels */
     int32_t stride_height, stride_width, dilation_height, dilation_width;
     int32_t padding, activation;
-    bool legacy;      /* uint8 with a zero point of the weights */
+    bool legacy; /* uint8 with a zero point of the weights */
     bool per_channel;
     bool no_bias;
     float gain; /* output spread over its range: 1: fits mostly; 100: saturates; 0.001: near the zero point */

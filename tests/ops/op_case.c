@@ -34,8 +34,8 @@ void op_case_input(struct op_case *c, enum shk_dtype dtype, uint32_t rank, const
 }
 
 void op_case_constant(struct op_case *c, enum shk_dtype dtype, uint32_t rank, const int32_t *dims,
-                      uint32_t quant_count, const float *scales, const int32_t *zero_points, uint32_t quant_axis,
-                      const void *data)
+                      uint32_t quant_count, const float *scales, const int32_t *zero_points,
+                      uint32_t quant_axis, const void *data)
 {
     struct op_case_tensor *t = add_tensor(c->inputs, &c->input_count, dtype, rank, dims, 0.0f, 0);
     t->desc.quant_count = quant_count;
@@ -272,7 +272,8 @@ static void free_run(struct op_run *run)
 static void compare(const struct op_case *c, const char *where, const char *variant, int how,
                     const struct op_run *expected, const struct op_run *found)
 {
-    static const char *const fills[OP_FILL_COUNT] = {"random", "minimum", "maximum", "alternating", "zero point"};
+    static const char *const fills[OP_FILL_COUNT] = {"random", "minimum", "maximum", "alternating",
+                                                     "zero point"};
     for (uint32_t o = 0; o < c->output_count; o++) {
         const uint8_t *want = expected->outputs[how][o], *got = found->outputs[how][o];
         size_t bytes = tensor_bytes(&c->outputs[o]), at = 0, wrong = 0;
@@ -282,11 +283,12 @@ static void compare(const struct op_case *c, const char *where, const char *vari
                 at = i;
             }
         if (wrong)
-            ck_abort_msg("%s %s on %s, variant %s, %s inputs: output %u differs in %zu of %zu bytes, first at "
-                         "byte %zu (last dimension %d): %d, expected %d",
-                         c->op, c->label, where, variant ? variant : "default", fills[how], o, wrong, bytes, at,
-                         c->outputs[o].desc.shape.dims[c->outputs[o].desc.shape.rank - 1], (int8_t)got[at],
-                         (int8_t)want[at]);
+            ck_abort_msg(
+                "%s %s on %s, variant %s, %s inputs: output %u differs in %zu of %zu bytes, first at "
+                "byte %zu (last dimension %d): %d, expected %d",
+                c->op, c->label, where, variant ? variant : "default", fills[how], o, wrong, bytes, at,
+                c->outputs[o].desc.shape.dims[c->outputs[o].desc.shape.rank - 1], (int8_t)got[at],
+                (int8_t)want[at]);
     }
 }
 

@@ -23,7 +23,8 @@
 #define OP_CASE_MAX_ATTRS   12
 
 /* Rank and dimensions as the two arguments that op_case_input() and its like take. */
-#define OP_SHAPE(...) (uint32_t)(sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t)), (int32_t[]){__VA_ARGS__}
+#define OP_SHAPE(...) \
+    (uint32_t)(sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t)), (int32_t[]){__VA_ARGS__}
 
 /* What the inputs hold. Quantized types go to the ends of their range; floats to +-1e30 and around 0. */
 enum op_fill {
@@ -53,13 +54,14 @@ struct op_case {
         double value;
     } attrs[OP_CASE_MAX_ATTRS];
     uint32_t attr_count;
-    /* Ends with NULL; each is forced in turn after the op's own choice. NULL: the own choice only. A variant that
-     * cannot run the case falls back to the op's own choice, as it does in production. */
+    /* Ends with NULL; each is forced in turn after the op's own choice. NULL: the own choice only. A variant
+     * that cannot run the case falls back to the op's own choice, as it does in production. */
     const char *const *variants;
     /* Values that random 8-bit and 32-bit inputs are drawn from; both 0: the whole type (INT32: +-1000). */
     int32_t random_min, random_max;
     uint64_t seed;
-    /* Called for every fill with the reference's outputs: an independent statement of what is right. NULL: none. */
+    /* Called for every fill with the reference's outputs: an independent statement of what is right.
+     * NULL: none. */
     void (*verify)(const struct op_case *c, const void *const *inputs, const void *const *outputs);
 };
 
@@ -70,8 +72,8 @@ void op_case_input(struct op_case *c, enum shk_dtype dtype, uint32_t rank, const
                    int32_t zero_point);
 /* A constant. Arrays are used until op_case_run() returns. quant_count 0: not quantized. */
 void op_case_constant(struct op_case *c, enum shk_dtype dtype, uint32_t rank, const int32_t *dims,
-                      uint32_t quant_count, const float *scales, const int32_t *zero_points, uint32_t quant_axis,
-                      const void *data);
+                      uint32_t quant_count, const float *scales, const int32_t *zero_points,
+                      uint32_t quant_axis, const void *data);
 /* An optional input that is not there. */
 void op_case_absent(struct op_case *c);
 void op_case_output(struct op_case *c, enum shk_dtype dtype, uint32_t rank, const int32_t *dims, float scale,
@@ -95,11 +97,12 @@ int32_t op_random_range(uint64_t *state, int32_t min, int32_t max);
 float op_random_float(uint64_t *state, float min, float max);
 void op_random_int8(uint64_t *state, int8_t *values, size_t count);
 
-/* Runs every TCase of the suite without fork (devices are shared between tests) and returns main()'s value: 77 with
- * a message where there is no Vulkan device and everything else passed. */
+/* Runs every TCase of the suite without fork (devices are shared between tests) and returns main()'s value:
+ * 77 with a message where there is no Vulkan device and everything else passed. */
 int op_case_main(Suite *suite);
 
-/* The Vulkan devices of this machine with validation on; created at first use, destroyed by op_case_main(). */
+/* The Vulkan devices of this machine with validation on; created at first use, destroyed by op_case_main().
+ */
 uint32_t op_device_count(void);
 struct shk_device *op_device(uint32_t index);
 /* Fails the test if the validation layer has said anything. */
