@@ -25,7 +25,7 @@
  *        upload      copying the frame to memory that the device reads
  *        preprocess  colour conversion, scaling, quantization, on the device
  *        inference   the network, on the device
- *        readback    until the results are visible to the CPU
+ *        readback    copying the network's outputs to memory that the CPU reads
  *        decode      from the network's outputs to detections
  *        total       from the buffer's arrival until its result was ready
  *    Times are those of the pipeline's clock where that is a monotonic system clock, GStreamer's default, so

@@ -316,7 +316,7 @@ static void device_stages(struct shk_session *session, struct shk_frame_slot *sl
     struct shk_clock_map map;
     if (!shk_slot_timestamps(session->device, &slot->gpu, 0, QUERY_OPS, ticks)) {
         ns[QUERY_START] = ns[QUERY_PREPROCESSED] = slot->upload_end;
-        ns[QUERY_INFERRED] = ns[QUERY_COPIED] = now;
+        ns[QUERY_INFERRED] = ns[QUERY_COPIED] = now; /* all of it counts as inference */
     } else {
         if (!shk_device_calibrate(session->device, &map))
             map = (struct shk_clock_map){.ticks = ticks[QUERY_COPIED], .ns = now};
@@ -329,7 +329,7 @@ static void device_stages(struct shk_session *session, struct shk_frame_slot *sl
         (struct shk_stage_time){ns[QUERY_START], ns[QUERY_PREPROCESSED] - ns[QUERY_START]};
     stages[SHK_STAGE_INFERENCE] =
         (struct shk_stage_time){ns[QUERY_PREPROCESSED], ns[QUERY_INFERRED] - ns[QUERY_PREPROCESSED]};
-    stages[SHK_STAGE_READBACK] = (struct shk_stage_time){ns[QUERY_INFERRED], 0};
+    stages[SHK_STAGE_READBACK] = (struct shk_stage_time){ns[QUERY_INFERRED], ns[QUERY_COPIED] - ns[QUERY_INFERRED]};
 }
 
 static void read_op_times(struct shk_session *session, struct shk_frame_slot *slot)
@@ -354,12 +354,13 @@ static enum shk_status device_wait(struct shk_session *session, struct shk_frame
         status = shk_buffer_invalidate(session->device, &slot->gpu.output, 0, slot->gpu.output.size, error);
     if (status)
         return status;
-    device_stages(session, slot, shk_time_ns(), stages);
+    uint64_t visible = shk_time_ns();
+    device_stages(session, slot, visible, stages);
     for (uint32_t i = 0; i < graph->output_count; i++)
         shk_rows_unpack(&session->plan->views[graph->outputs[i]], element_size(session, graph->outputs[i]),
                         (const uint8_t *)slot->gpu.output.map + session->output_offsets[i], slot->outputs[i]);
+    stages[SHK_STAGE_READBACK].duration += shk_time_ns() - visible;
     read_op_times(session, slot);
-    stages[SHK_STAGE_READBACK].duration = shk_time_ns() - stages[SHK_STAGE_READBACK].start;
     return SHK_OK;
 }
 

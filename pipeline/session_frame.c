@@ -83,16 +83,14 @@ static void decode(struct shk_session *session, struct shk_frame_slot *slot)
     slot->detection_count = session->decoder ? session->decoder->decode(&frame, slot->detections) : 0;
 }
 
-/* Queue is what lies between upload and the device's start, so that the stages add up to the total. */
-static void finish_stages(const struct shk_frame_slot *slot, struct shk_stage_time *stages)
+/* `decoded` is when decoding began. */
+static void finish_stages(const struct shk_frame_slot *slot, uint64_t decoded, struct shk_stage_time *stages)
 {
     uint64_t now = shk_time_ns();
-    struct shk_stage_time *decode_stage = &stages[SHK_STAGE_DECODE];
     stages[SHK_STAGE_UPLOAD] = (struct shk_stage_time){slot->upload_start, slot->upload_end - slot->upload_start};
     uint64_t device_start = SHK_MAX(stages[SHK_STAGE_PREPROCESS].start, slot->upload_end);
     stages[SHK_STAGE_QUEUE] = (struct shk_stage_time){slot->upload_end, device_start - slot->upload_end};
-    decode_stage->start = stages[SHK_STAGE_READBACK].start + stages[SHK_STAGE_READBACK].duration;
-    decode_stage->duration = now > decode_stage->start ? now - decode_stage->start : 0;
+    stages[SHK_STAGE_DECODE] = (struct shk_stage_time){decoded, now - decoded};
     stages[SHK_STAGE_TOTAL] = (struct shk_stage_time){slot->submit_start, now - slot->submit_start};
 }
 
@@ -107,8 +105,9 @@ enum shk_status shk_session_wait(struct shk_session *session, uint64_t timeout_n
     enum shk_status status = session->backend->wait(session, slot, timeout_ns, result->stages, error);
     if (status)
         return status;
+    uint64_t decoded = shk_time_ns();
     decode(session, slot);
-    finish_stages(slot, result->stages);
+    finish_stages(slot, decoded, result->stages);
     result->detections = slot->detections;
     result->detection_count = slot->detection_count;
     atomic_store(&session->waited, ticket);

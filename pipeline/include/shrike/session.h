@@ -136,9 +136,10 @@ enum shk_stage {
     SHK_STAGE_UPLOAD,     /* copying the frame to memory the device reads */
     SHK_STAGE_PREPROCESS, /* on the device */
     SHK_STAGE_INFERENCE,  /* on the device */
-    SHK_STAGE_READBACK,   /* from the end of inference until the outputs are visible to the CPU */
+    SHK_STAGE_READBACK,   /* copying the outputs to memory the CPU reads */
     SHK_STAGE_DECODE,     /* outputs to detections */
-    SHK_STAGE_TOTAL,      /* from submit being called until the result was ready */
+    SHK_STAGE_TOTAL,      /* from submit being called until shk_session_wait() returns; more than the sum of the others
+                             by as long as the finished frame waited for that call */
     SHK_STAGE_COUNT,
 };
 /* "queue", "upload", "preprocess", "inference", "readback", "decode", "total". */
