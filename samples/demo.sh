@@ -89,7 +89,7 @@ set -- shrikedetect
 [ -z "$labels" ] || set -- "$@" "label-file=$labels"
 
 launch() {
-    echo "gst-launch-1.0 $*"
+    echo "GST_PLUGIN_PATH=$PWD/build/gst_plugin gst-launch-1.0 $*"
     gst-launch-1.0 -q "$@" || fail "the pipeline failed; the message above says why"
 }
 
