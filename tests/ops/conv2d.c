@@ -20,6 +20,10 @@ static const struct conv_shape shapes[] = {
     {.height = 1, .width = 1, .channels = 256, .filters = 40, .kernel_height = 1, .kernel_width = 1},
     {.height = 3, .width = 3, .channels = 600, .filters = 9, .kernel_height = 3, .kernel_width = 3,
      .activation = SHK_ACTIVATION_RELU_N1_TO_1, .per_channel = true}, /* 4 channels are above 16 KiB */
+    /* multipliers above 1, at 2^-30 and below 2^-31 */
+    {.height = 4, .width = 4, .channels = 2, .filters = 6, .kernel_height = 1, .kernel_width = 1, .gain = 1e5f},
+    {.height = 4, .width = 4, .channels = 512, .filters = 6, .kernel_height = 1, .kernel_width = 1, .gain = 3e-6f},
+    {.height = 4, .width = 4, .channels = 2, .filters = 6, .kernel_height = 1, .kernel_width = 1, .gain = 1e-9f},
 };
 
 /* Groups whose channels fill words and slices, cross them, and are smaller than them. */
