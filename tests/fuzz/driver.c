@@ -70,7 +70,7 @@ static void mutate(struct test_rng *rng, const struct corpus *corpus)
     if (!data)
         abort();
     memcpy(data, corpus->data[seed], size);
-    for (uint32_t n = 1 + below(rng, 6); size && n; n--)
+    for (uint32_t n = 1 + below(rng, 2) * below(rng, 5); size && n; n--)
         change(rng, data, size);
     LLVMFuzzerTestOneInput(data, size);
     free(data);
