@@ -1,7 +1,6 @@
 /* shrike verify: a device against the plain C reference, layer by layer.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
@@ -17,8 +16,7 @@ static const struct cli_help help = {
     .summary = "Runs a model on a device and on the CPU reference with the same input, and compares every tensor of\n"
                "every layer. The input is seeded random bytes, a picture, or raw tensors (--input).",
     .description =
-        "Every byte must be equal. The one exception is TFLite_Detection_PostProcess: boxes and scores may be\n"
-        "one unit in the last place apart, and rows behind the number of detections have no defined content.\n"
+        "Every byte must be equal.\n"
         "\n"
         "Examples:\n"
         "  shrike verify default\n"
@@ -97,21 +95,12 @@ static int picture_input(struct verify *v, const char *path, GPtrArray **inputs)
     return failed ? cli_fail_status(&error) : CLI_OK;
 }
 
-/* Neighbouring floats count as equal: the distance of the bit patterns, which are ordered like the values. */
-static bool within_one_ulp(const void *a, const void *b, size_t i)
-{
-    int32_t x = ((const int32_t *)a)[i], y = ((const int32_t *)b)[i];
-    return (x < 0) == (y < 0) && llabs((long long)x - y) <= 1;
-}
-
-static void compare_elements(const struct shk_tensor_info *info, const void *a, const void *b, bool one_ulp,
+static void compare_elements(const struct shk_tensor_info *info, const void *a, const void *b,
                              struct difference *d)
 {
     size_t size = shk_dtype_size(info->dtype);
     for (size_t i = 0; i < d->total; i++) {
         if (memcmp((const char *)a + i * size, (const char *)b + i * size, size) == 0)
-            continue;
-        if (one_ulp && within_one_ulp(a, b, i))
             continue;
         double x = output_raw_value(info, a, i), y = output_raw_value(info, b, i);
         double distance = x > y ? x - y : y - x;
@@ -122,21 +111,6 @@ static void compare_elements(const struct shk_tensor_info *info, const void *a, 
         }
         d->largest = MAX(d->largest, distance);
     }
-}
-
-/* How many elements of output `k` of a detection op are defined: the rows that the reference reports. */
-static int defined_elements(struct verify *v, const struct shk_result *reference, const struct shk_op_info *op,
-                            uint32_t k, size_t *total)
-{
-    float count;
-    struct shk_error error;
-    if (k >= 3 || op->output_count < 4)
-        return CLI_OK;
-    if (shk_session_read_tensor(v->reference, reference->ticket, op->outputs[3], &count, sizeof(count), &error))
-        return cli_fail_status(&error);
-    size_t row = k == 0 ? 4 : 1;
-    *total = MIN(*total, (size_t)count * row);
-    return CLI_OK;
 }
 
 static int compare_tensor(struct verify *v, const struct shk_result *device, const struct shk_result *reference,
@@ -152,11 +126,7 @@ static int compare_tensor(struct verify *v, const struct shk_result *device, con
         shk_session_read_tensor(v->reference, reference->ticket, tensor, v->b, info.bytes, &error))
         return cli_fail_status(&error);
     struct difference d = {.op = op_index, .tensor = tensor, .total = info.bytes / shk_dtype_size(info.dtype)};
-    bool detections = strcmp(op.name, "TFLite_Detection_PostProcess") == 0;
-    int code = detections ? defined_elements(v, reference, &op, k, &d.total) : CLI_OK;
-    if (code)
-        return code;
-    compare_elements(&info, v->a, v->b, detections, &d);
+    compare_elements(&info, v->a, v->b, &d);
     v->elements += d.total;
     if (d.differing > 0)
         g_array_append_val(v->differences, d);
