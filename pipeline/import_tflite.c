@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "import.h"
+#include "model.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -166,7 +167,14 @@ enum shk_status shk_model_load_file(const char *path, struct shk_model **model, 
     enum shk_status status = shk_file_read(path, MAX_FILE_BYTES, &data, &size, error);
     if (status)
         return status;
-    status = shk_model_load_memory(data, size, path, model, error);
+    struct shk_model *m = NULL;
+    status = shk_model_load_memory(data, size, path, &m, error);
     free(data);
+    if (!status)
+        status = shk_model_read_sidecar(m, path, error);
+    if (status)
+        shk_model_destroy(&m);
+    else
+        *model = m;
     return status;
 }

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "detect.h"
+#include "file.h"
 #include "op.h"
+
+#define MAX_SIDECAR_BYTES ((size_t)64 << 10)
 
 size_t shk_dtype_size(enum shk_dtype dtype)
 {
@@ -52,9 +54,40 @@ enum shk_status shk_model_from_graph(struct shk_graph **graph, struct shk_model 
     }
     atomic_init(&m->refs, 1);
     m->graph = *graph;
+    shk_detector_init(&m->detector, m->graph, &(struct shk_modelinfo){.path = NULL}, NULL);
     *graph = NULL;
     *model = m;
     return SHK_OK;
+}
+
+static enum shk_status apply_sidecar(struct shk_model *model, char *text, size_t size, const char *path,
+                                     struct shk_error *error)
+{
+    struct shk_modelinfo info;
+    enum shk_status status = shk_modelinfo_parse(text, size, path, model->graph, &info, error);
+    if (!status)
+        status = shk_detector_init(&model->detector, model->graph, &info, error);
+    if (status)
+        return status;
+    memcpy(model->mean, info.mean, sizeof(model->mean));
+    memcpy(model->std, info.std, sizeof(model->std));
+    model->bgr = info.bgr;
+    return SHK_OK;
+}
+
+enum shk_status shk_model_read_sidecar(struct shk_model *model, const char *path, struct shk_error *error)
+{
+    char *sidecar;
+    uint8_t *text = NULL;
+    size_t size;
+    enum shk_status status = shk_modelinfo_find(path, &sidecar, error);
+    if (sidecar)
+        status = shk_file_read(sidecar, MAX_SIDECAR_BYTES, &text, &size, error);
+    if (sidecar && !status)
+        status = apply_sidecar(model, (char *)text, size, sidecar, error);
+    free(text);
+    free(sidecar);
+    return status;
 }
 
 const struct shk_graph *shk_model_graph(const struct shk_model *model)
@@ -180,12 +213,10 @@ void shk_model_get_op(const struct shk_model *model, uint32_t index, struct shk_
 
 enum shk_decoder shk_model_decoder(const struct shk_model *model)
 {
-    const struct shk_decoder_def *decoder = shk_decoder_find(model->graph);
-    return decoder ? decoder->decoder : SHK_DECODER_NONE;
+    return model->detector.def ? model->detector.def->decoder : SHK_DECODER_NONE;
 }
 
 uint32_t shk_model_class_count(const struct shk_model *model)
 {
-    const struct shk_decoder_def *decoder = shk_decoder_find(model->graph);
-    return decoder ? decoder->class_count(model->graph) : 0;
+    return model->detector.class_count;
 }

@@ -46,7 +46,8 @@ static bool slot_create(struct shk_session *session, struct shk_frame_slot *slot
             return false;
     if (session->params.profile_ops && !(slot->op_ns = calloc(SHK_MAX(graph->op_count, 1u), sizeof(uint64_t))))
         return false;
-    uint32_t capacity = session->decoder ? session->decoder->capacity(graph, &session->params) : 0;
+    const struct shk_detector *detector = session->detector;
+    uint32_t capacity = detector->def ? detector->def->capacity(detector, graph, &session->params) : 0;
     slot->detections = calloc(SHK_MAX(capacity, 1u), sizeof(*slot->detections));
     return slot->detections != NULL;
 }
@@ -92,7 +93,14 @@ enum shk_status shk_session_create(struct shk_device *device, struct shk_model *
     if (p->cache_dir && !(session->cache_dir = strdup(p->cache_dir)))
         status = shk_fail_oom(error, strlen(p->cache_dir), "cache_dir");
     session->params.cache_dir = session->cache_dir;
-    session->decoder = shk_decoder_find(session->graph);
+    session->detector = &model->detector;
+    if (p->std[0] == 0.0f && model->std[0] > 0.0f) {
+        memcpy(session->params.mean, model->mean, sizeof(model->mean));
+        memcpy(session->params.std, model->std, sizeof(model->std));
+    }
+    session->params.bgr = p->bgr || model->bgr;
+    if (!status && session->detector->candidates)
+        status = shk_nms_create(session->detector->candidates, &session->nms, error);
     if (!status && !shk_preprocess_check_model(session->graph, NULL))
         status = shk_preprocess_tables(session->graph, &session->params, session->tables, error);
     if (!status)
@@ -117,6 +125,7 @@ void shk_session_destroy(struct shk_session **session)
         slot_destroy(s, &s->slots[i]);
     free(s->slots);
     free(s->cache_dir);
+    shk_nms_destroy(&s->nms);
     shk_model_destroy(&s->model);
     shk_device_destroy(&s->device);
     free(s);

@@ -69,7 +69,8 @@ struct shk_session {
     struct shk_session_params params;
     char *cache_dir;
     struct shk_session_info info;
-    const struct shk_decoder_def *decoder; /* NULL: none */
+    const struct shk_detector *detector; /* the model's */
+    struct shk_nms *nms;                 /* used by whoever waits */
 
     /* Frames so far; the slot of ticket t is slots[t % slot_count]. */
     atomic_uint_fast64_t submitted, waited, released;

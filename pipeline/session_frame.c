@@ -75,12 +75,15 @@ enum shk_status shk_session_submit_tensors(struct shk_session *session, const vo
 static void decode(struct shk_session *session, struct shk_frame_slot *slot)
 {
     struct shk_decode frame = {
+        .detector = session->detector,
         .graph = session->graph,
         .params = &session->params,
         .outputs = (const void *const *)slot->outputs,
         .placement = slot->placement,
+        .nms = session->nms,
     };
-    slot->detection_count = session->decoder ? session->decoder->decode(&frame, slot->detections) : 0;
+    const struct shk_decoder_def *decoder = session->detector->def;
+    slot->detection_count = decoder ? decoder->decode(&frame, slot->detections) : 0;
 }
 
 /* `decoded` is when decoding began. */

@@ -67,13 +67,13 @@ static void print_io(const struct shk_model *model, const char *what, uint32_t i
 
 static void print_header(const struct shk_model *model)
 {
-    static const char *const decoders[] = {"none: raw tensors", "SSD boxes", "classification"};
     printf("model %s\n", shk_model_name(model));
     for (uint32_t i = 0; i < shk_model_input_count(model); i++)
         print_io(model, "input", i, shk_model_input(model, i));
     for (uint32_t i = 0; i < shk_model_output_count(model); i++)
         print_io(model, "output", i, shk_model_output(model, i));
-    printf("detections: %s", decoders[shk_model_decoder(model)]);
+    enum shk_decoder decoder = shk_model_decoder(model);
+    printf("detections: %s", decoder == SHK_DECODER_NONE ? "none: raw tensors" : shk_decoder_string(decoder));
     if (shk_model_class_count(model) > 0)
         printf(", %u classes", shk_model_class_count(model));
     printf("\n\n");
@@ -209,6 +209,7 @@ static void print_json(const struct shk_model *model, const struct shk_memory_re
     for (uint32_t i = 0; i < shk_model_output_count(model); i++)
         json_tensor(b, NULL, model, shk_model_output(model, i));
     json_builder_end_array(b);
+    json_string(b, "decoder", shk_decoder_string(shk_model_decoder(model)));
     json_integer(b, "classes", shk_model_class_count(model));
     json_open_array(b, "ops");
     for (uint32_t i = 0; i < shk_model_op_count(model); i++)

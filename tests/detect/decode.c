@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "detect.h"
+#include "model.h"
 #include "ops/detection_postprocess.h"
 #include "support.h"
 
@@ -63,13 +63,13 @@ static uint32_t decode_ssd(const struct shk_model *model, const uint32_t order[4
                            struct shk_placement placement, struct shk_detection *detections)
 {
     const struct shk_graph *graph = shk_model_graph(model);
-    const struct shk_decoder_def *decoder = shk_decoder_find(graph);
+    const struct shk_detector *detector = &model->detector;
     const void *parts[] = {o->boxes, o->classes, o->scores, &o->count}, *outputs[4];
     for (int i = 0; i < 4; i++)
         outputs[i] = parts[order[i]];
-    struct shk_decode frame = {graph, params, outputs, placement};
-    uint32_t count = decoder->decode(&frame, detections);
-    ck_assert_uint_le(count, decoder->capacity(graph, params));
+    struct shk_decode frame = {detector, graph, params, outputs, placement, NULL};
+    uint32_t count = detector->def->decode(&frame, detections);
+    ck_assert_uint_le(count, detector->def->capacity(detector, graph, params));
     return count;
 }
 
@@ -212,11 +212,11 @@ START_TEST(classification)
     struct shk_model *model =
         vector_model(SHK_DTYPE_INT8, (struct shk_shape){4, {1, 1, 1, 6}}, 1.0f / 256, -128);
     const struct shk_graph *graph = shk_model_graph(model);
-    const struct shk_decoder_def *decoder = shk_decoder_find(graph);
+    const struct shk_decoder_def *decoder = model->detector.def;
     struct shk_detection d[6];
     ck_assert_int_eq(shk_model_decoder(model), SHK_DECODER_CLASSIFICATION);
     ck_assert_uint_eq(shk_model_class_count(model), 6);
-    struct shk_decode frame = {graph, &params, outputs, SHK_PLACEMENT_IDENTITY};
+    struct shk_decode frame = {&model->detector, graph, &params, outputs, SHK_PLACEMENT_IDENTITY, NULL};
     ck_assert_uint_eq(decoder->decode(&frame, d), 4);
     ck_assert(d[0].class_id == 1 && d[1].class_id == 4 && d[2].class_id == 3 && d[3].class_id == 2);
     ck_assert(d[0].confidence == 255.0f / 256 && d[3].confidence == 0.5f);
@@ -227,7 +227,7 @@ START_TEST(classification)
     ck_assert_uint_eq(decoder->decode(&frame, d), 6);
     params.score_threshold = 0.001f;
     params.max_detections = 2;
-    ck_assert_uint_eq(decoder->capacity(graph, &params), 2);
+    ck_assert_uint_eq(decoder->capacity(&model->detector, graph, &params), 2);
     ck_assert_uint_eq(decoder->decode(&frame, d), 2);
     ck_assert(d[0].class_id == 1 && d[1].class_id == 4);
     shk_model_destroy(&model);
@@ -267,7 +267,7 @@ START_TEST(kit_models)
                   {"tf2_mbv2", SHK_DECODER_CLASSIFICATION, 1001},
                   {"ssd_slim", SHK_DECODER_NONE, 0},
                   {"mcunet_detection", SHK_DECODER_NONE, 0},
-                  {"yolox_nano_320_dw", SHK_DECODER_NONE, 0}};
+                  {"yolox_nano_320_dw", SHK_DECODER_YOLOX, 80}};
     for (size_t i = 0; i < SHK_ARRAY_LEN(models); i++) {
         const char *path = test_kit("models/%s.tflite", models[i].name);
         struct shk_model *model = NULL;

@@ -69,11 +69,15 @@ struct shk_memory_report {
 };
 
 /* Reads a TensorFlow Lite FlatBuffer file. `path` is UTF-8. The file is untrusted: every offset and size is
- * checked. Errors: SHK_ERROR_IO, SHK_ERROR_BAD_MODEL (what is corrupt, and where), SHK_ERROR_UNSUPPORTED (op,
- * its index, why, what is supported), SHK_ERROR_OUT_OF_HOST_MEMORY. */
+ * checked. If there is a sidecar next to it, "PATH.modelinfo" or PATH with its extension replaced by ".modelinfo",
+ * that says how frames are fed to the model and how its outputs are decoded: the format is GStreamer 1.28's model
+ * info with some keys more; the README describes it.
+ * Errors: SHK_ERROR_IO, SHK_ERROR_BAD_MODEL (what is corrupt, and where; a sidecar with an unknown key or a wrong value,
+ * or one that contradicts the model, with its line), SHK_ERROR_UNSUPPORTED (op, its index, why, what is supported),
+ * SHK_ERROR_OUT_OF_HOST_MEMORY. */
 SHK_API enum shk_status shk_model_load_file(const char *path, struct shk_model **model, struct shk_error *error);
 
-/* The same from `size` bytes in memory. `name` is used in messages ("camera.tflite"). */
+/* The same from `size` bytes in memory, without a sidecar. `name` is used in messages ("camera.tflite"). */
 SHK_API enum shk_status shk_model_load_memory(const void *data, size_t size, const char *name,
                                               struct shk_model **model, struct shk_error *error);
 
@@ -106,12 +110,20 @@ SHK_API void shk_model_get_op(const struct shk_model *model, uint32_t index, str
 SHK_API enum shk_status shk_model_get_memory(const struct shk_model *model, struct shk_memory_report *report,
                                              struct shk_error *error);
 
-/* How a model's outputs become detections. */
+/* How a model's outputs become detections. Settled when the model is loaded: by its sidecar, else by its outputs where
+ * types, shapes, quantization and the ops behind them leave no doubt. All but the first two are followed by
+ * class-aware non-maximum suppression of the 4096 best boxes; the score of a box is that of its best class, times
+ * its objectness where the model has one. */
 enum shk_decoder {
     SHK_DECODER_NONE,           /* raw tensors only */
     SHK_DECODER_SSD,            /* TFLite_Detection_PostProcess: boxes, classes, scores, count */
     SHK_DECODER_CLASSIFICATION, /* one vector of class scores: one whole-frame result per class above threshold */
+    SHK_DECODER_YOLOX,          /* 1 x N x (5 + classes): boxes of cells, objectness and classes as probabilities */
+    SHK_DECODER_YOLOV3,         /* 1 x H x W x anchors * (5 + classes), one or more; the anchors from the sidecar */
+    SHK_DECODER_YOLOV8,         /* 1 x (4 + classes) x N: boxes decoded by the model, no objectness */
 };
+/* "none", "ssd", "classification", "yolox", "yolov3", "yolov8": as sidecars name them. */
+SHK_API const char *shk_decoder_string(enum shk_decoder decoder);
 SHK_API enum shk_decoder shk_model_decoder(const struct shk_model *model);
 
 /* Number of classes that the decoder can report; 0 for SHK_DECODER_NONE. */

@@ -75,11 +75,13 @@ struct shk_session_params {
     uint32_t frames_in_flight; /* slots, 1 to 16 */
     enum shk_resize resize;
     enum shk_filter filter;
-    bool bgr;              /* the model wants blue first */
-    /* Real input value of an 8 bit level p: (p - mean[c]) / std[c]. With std[0] == 0 (default): integer inputs
-     * take the level itself (uint8: p, int8: p - 128), float inputs take (p - 127.5) / 127.5. */
+    bool bgr;              /* the model wants blue first; so does one whose sidecar says so (caps) */
+    /* Real input value of an 8 bit level p: (p - mean[c]) / std[c]. With std[0] == 0 (default): as the model's sidecar
+     * says (ranges); else integer inputs take the level itself (uint8: p, int8: p - 128), float inputs take
+     * (p - 127.5) / 127.5. */
     float mean[3], std[3];
-    /* Detections below it are not reported. Not above 0: the model's own, else 0.5. */
+    /* Detections below it are not reported. Negative: the model's own, else 0.5. 0: the model's
+     * own, else all. */
     float score_threshold;
     /* For non-maximum suppression, at most 1. Not above 0: the model's own, else 0.5. */
     float iou_threshold;

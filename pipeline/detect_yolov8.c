@@ -1,0 +1,77 @@
+/* YOLOv8 and its successors up to 12 (Ultralytics): one output [1, 4 + classes, N], N the cells of strides 8,
+ * 16, 32. SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Rows are x and y of the centres, widths, heights, and one for each class; boxes are decoded by the model,
+ * to pixels or, in TensorFlow Lite exports, normalised. There is no objectness. */
+#include "detect_yolo.h"
+
+#define ROW_SCORES 4 /* where the classes begin */
+
+static const float strides[] = {8.0f, 16.0f, 32.0f};
+
+static enum shk_status check_doubts(struct shk_detector *detector, const struct shk_graph *graph,
+                                    const struct shk_modelinfo *info, struct shk_error *error)
+{
+    const struct shk_output_info *own = &info->outputs[0];
+    uint64_t probabilities = (uint64_t)detector->candidates * detector->class_count;
+    if (!info->has_decoder &&
+        (shk_yolo_probabilities(graph, 0) != probabilities ||
+         shk_yolo_grids(detector, strides, SHK_ARRAY_LEN(strides), 0) != detector->candidates))
+        return shk_fail(error, SHK_ERROR_BAD_MODEL, "%s: not the output of YOLOv8", graph->name);
+    detector->logits = own->scores == SHK_SCORES_LOGITS;
+    detector->boxes = own->boxes != SHK_BOXES_UNSAID ? own->boxes : shk_yolo_boxes(graph, 0);
+    if (detector->boxes == SHK_BOXES_PIXELS || detector->boxes == SHK_BOXES_NORMALIZED)
+        return SHK_OK;
+    return shk_fail(
+        error, SHK_ERROR_BAD_MODEL,
+        "%s: the unit of the boxes cannot be told from output [%s]: add boxes=pixels or boxes=normalized "
+        "to its section",
+        shk_modelinfo_name(info, graph), graph->tensors[graph->outputs[0]].name);
+}
+
+static enum shk_status setup(struct shk_detector *detector, const struct shk_graph *graph,
+                             const struct shk_modelinfo *info, struct shk_error *error)
+{
+    char text[64];
+    enum shk_status status = shk_yolo_init(detector, graph, info, error);
+    if (status)
+        return status;
+    const struct shk_tensor *t = &graph->tensors[graph->outputs[0]];
+    const int32_t *dims = t->shape.dims;
+    if (graph->output_count != 1 || !shk_yolo_is_readable(graph, 0) || t->shape.rank != 3 || dims[0] != 1 ||
+        dims[1] <= ROW_SCORES)
+        return shk_fail(
+            error, SHK_ERROR_BAD_MODEL,
+            "%s: decoder yolov8 needs one output of 1 x (4 + classes) x N; found %u outputs, the first %s",
+            shk_modelinfo_name(info, graph), graph->output_count, shk_shape_string(&t->shape, text));
+    detector->class_count = (uint32_t)dims[1] - ROW_SCORES;
+    detector->candidates = (uint32_t)dims[2];
+    return check_doubts(detector, graph, info, error);
+}
+
+static uint32_t decode(const struct shk_decode *frame, struct shk_detection *detections)
+{
+    const struct shk_detector *d = frame->detector;
+    const struct shk_values v = shk_yolo_values(frame, 0);
+    size_t n = d->candidates;
+    float x_scale = d->boxes == SHK_BOXES_PIXELS ? 1.0f / d->width : 1.0f;
+    float y_scale = d->boxes == SHK_BOXES_PIXELS ? 1.0f / d->height : 1.0f;
+    shk_nms_reset(frame->nms);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t best = shk_yolo_best(&v, ROW_SCORES * n + i, n, d->class_count);
+        shk_yolo_add(frame, best, shk_yolo_probability(frame, &v, (ROW_SCORES + best) * n + i),
+                     (struct shk_yolo_box){shk_value(&v, i) * x_scale, shk_value(&v, n + i) * y_scale,
+                                           shk_value(&v, 2 * n + i) * x_scale,
+                                           shk_value(&v, 3 * n + i) * y_scale});
+    }
+    return shk_yolo_finish(frame, detections);
+}
+
+const struct shk_decoder_def shk_decoder_yolov8 = {
+    .decoder = SHK_DECODER_YOLOV8,
+    .name = "yolov8",
+    .keys = SHK_KEY_BOXES | SHK_KEY_SCORES,
+    .setup = setup,
+    .capacity = shk_yolo_capacity,
+    .decode = decode,
+};
