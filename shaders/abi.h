@@ -234,8 +234,8 @@ struct shk_mean_push {
 };
 struct shk_mean_uniform {
     SHK_STRUCT(shk_grid) grid;
-    SHK_UINT n0, n1, n2, unused0; /* the dimensions summed over */
-    SHK_UINT step0, step1, step2, unused1;
+    SHK_UINT n0, n1, n2, n3; /* the dimensions summed over */
+    SHK_UINT step0, step1, step2, step3;
     SHK_INT multiplier, shift, zero_in, zero_out; /* zero_in: of the whole sum */
 };
 

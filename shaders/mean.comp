@@ -25,11 +25,12 @@ ivec4 sum_from(uint first)
 {
     ivec4 sum = ivec4(0);
     for (uint i = 0u; i < q.n0; i++)
-        for (uint j = 0u; j < q.n1; j++) {
-            uint at = first + i * q.step0 + j * q.step1;
-            for (uint k = 0u; k < q.n2; k++, at += q.step2)
-                sum += load(at);
-        }
+        for (uint j = 0u; j < q.n1; j++)
+            for (uint k = 0u; k < q.n2; k++) {
+                uint at = first + i * q.step0 + j * q.step1 + k * q.step2;
+                for (uint l = 0u; l < q.n3; l++, at += q.step3)
+                    sum += load(at);
+            }
     return sum;
 }
 

@@ -121,20 +121,23 @@ static enum shk_status reference(const struct shk_reference *run, struct shk_err
     return SHK_OK;
 }
 
-/* The dimensions summed over, joined where they are contiguous; at most three are left of six. */
+/* The dimensions summed over, joined where they are contiguous: of six, four are left at most (0, 2, 4 and 5
+ * where rows are padded). */
 static void fill_uniform(struct shk_mean_uniform *u, const struct shk_grid *reduced)
 {
-    uint32_t n[3] = {1, 1, 1}, steps[3] = {0, 0, 0};
+    uint32_t n[4] = {1, 1, 1, 1}, steps[4] = {0, 0, 0, 0}, first = 4 - reduced->rank;
     for (uint32_t k = 0; k < reduced->rank; k++) {
-        n[3 - reduced->rank + k] = reduced->dims[k].n;
-        steps[3 - reduced->rank + k] = reduced->dims[k].a;
+        n[first + k] = reduced->dims[k].n;
+        steps[first + k] = reduced->dims[k].a;
     }
     u->n0 = n[0];
     u->n1 = n[1];
     u->n2 = n[2];
+    u->n3 = n[3];
     u->step0 = steps[0];
     u->step1 = steps[1];
     u->step2 = steps[2];
+    u->step3 = steps[3];
 }
 
 static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op *op, struct shk_error *error)

@@ -41,8 +41,8 @@ END_TEST
 START_TEST(six_dimensions)
 {
     static const int32_t dims[] = {2, 3, 2, 2, 3, 5};
-    static const uint32_t masks[] = {21, 42, 63, 33};
-    for (int i = 0; i < 4; i++) {
+    static const uint32_t masks[] = {21, 42, 63, 33, 53};
+    for (int i = 0; i < 5; i++) {
         struct op_case c = mean(6, dims, masks[i], i % 2, false, 0.1f);
         op_case_run(&c);
     }
