@@ -81,8 +81,10 @@ enum shk_status shk_instance_create(struct shk_device *sink, VkInstance *instanc
     status =
         shk_check_vk(create ? create(*instance, &messages, NULL, messenger) : VK_ERROR_EXTENSION_NOT_PRESENT,
                      "vkCreateDebugUtilsMessengerEXT", error);
-    if (status)
+    if (status) {
         vkDestroyInstance(*instance, NULL);
+        *instance = VK_NULL_HANDLE; /* the caller's cleanup must not destroy it again */
+    }
     return status;
 }
 
