@@ -9,7 +9,7 @@ struct shk_multiplier shk_quantize_multiplier(double real)
     if (real == 0.0)
         return m;
     int shift;
-    double q = frexp(real, &shift);
+    double q = frexp(fmin(real, 0x1p31), &shift); /* a product of float scales may be infinite */
     int64_t fixed = (int64_t)round(q * 2147483648.0);
     if (fixed == INT64_C(1) << 31) {
         fixed /= 2;
