@@ -138,8 +138,9 @@ static enum shk_status record_source(struct shk_session *session, struct shk_fra
         copy_inputs(session, slot, commands);
     shk_cmd_barrier(commands);
     timestamp(slot, SHK_COMMANDS_PREPROCESS, QUERY_PREPROCESSED);
-    slot->recorded = source;
-    return shk_slot_end(session->device, &slot->gpu, SHK_COMMANDS_PREPROCESS, error);
+    status = shk_slot_end(session->device, &slot->gpu, SHK_COMMANDS_PREPROCESS, error);
+    slot->recorded = status ? SHK_SOURCE_NONE : source;
+    return status;
 }
 
 static void record_ops(struct shk_session *session, struct shk_frame_slot *slot, VkCommandBuffer commands)
@@ -256,6 +257,7 @@ static enum shk_status grow_input(struct shk_session *session, struct shk_frame_
     session->info.staging_bytes += bytes - slot->gpu.input.size;
     shk_pool_free(session->device->pool, &slot->gpu.input);
     slot->gpu.input = larger;
+    slot->recorded = SHK_SOURCE_NONE; /* what was recorded reads the old buffer */
     write_set(session, slot);
     return record_inference(session, slot, error);
 }
@@ -340,7 +342,7 @@ static void read_op_times(struct shk_session *session, struct shk_frame_slot *sl
     for (uint32_t i = 0; i < session->graph->op_count; i++) {
         if (!shk_slot_timestamps(session->device, &slot->gpu, QUERY_OPS + i, 1, &after))
             return;
-        slot->op_ns[i] = shk_ticks_to_ns(session->device, after - before);
+        slot->op_ns[i] = shk_ticks_to_ns(session->device, (after - before) & session->device->timestamp_mask);
         before = after;
     }
 }
