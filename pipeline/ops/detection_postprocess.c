@@ -93,19 +93,32 @@ static enum shk_status check_attrs(const struct shk_graph *graph, const struct s
     return SHK_OK;
 }
 
-/* The 8 bit tensor that `input`'s 256 values come from: itself, or the input of the DEQUANTIZE that made it.
- */
+/* The op before `op` that writes the tensor, or NULL. */
+static const struct shk_op *writer(const struct shk_graph *graph, const struct shk_op *op, uint32_t tensor)
+{
+    while (op-- > graph->ops)
+        for (uint32_t i = 0; i < op->output_count; i++)
+            if (op->outputs[i] == tensor)
+                return op;
+    return NULL;
+}
+
+/* The 8 bit tensor that `input`'s 256 values come from: itself, or the input of the DEQUANTIZE that made it,
+ * perhaps reshaped since. */
 static const struct shk_tensor *quantized_source(const struct shk_graph *graph, const struct shk_op *op,
                                                  uint32_t input)
 {
-    const struct shk_tensor *t = shk_op_input(graph, op, input);
-    if (t->dtype == SHK_DTYPE_FLOAT32) {
-        for (const struct shk_op *p = graph->ops; p < op; p++)
-            if (p->outputs[0] == op->inputs[input] && strcmp(p->spelling->name, "DEQUANTIZE") == 0)
-                t = shk_op_input(graph, p, 0);
-        return t && t->dtype == SHK_DTYPE_INT8 && t->quant.count == 1 ? t : NULL;
+    uint32_t tensor = op->inputs[input];
+    bool is_float = graph->tensors[tensor].dtype == SHK_DTYPE_FLOAT32;
+    while (graph->tensors[tensor].dtype == SHK_DTYPE_FLOAT32) {
+        op = writer(graph, op, tensor);
+        if (!op || (!op->def->is_view && strcmp(op->spelling->name, "DEQUANTIZE") != 0))
+            return NULL;
+        tensor = op->inputs[0];
     }
-    return t->legacy_uint8 && t->quant.count == 1 ? t : NULL;
+    const struct shk_tensor *t = &graph->tensors[tensor];
+    bool fits = is_float ? t->dtype == SHK_DTYPE_INT8 : t->legacy_uint8;
+    return fits && t->quant.count == 1 ? t : NULL;
 }
 
 static enum shk_status check_source(const struct shk_graph *graph, const struct shk_op *op, uint32_t input,

@@ -255,7 +255,8 @@ static struct shk_model *dequantized_model(const struct shape *s, const float *a
     struct shk_model *model = NULL;
     struct shk_error error;
     int32_t boxes[] = {1, s->boxes, 4}, scores[] = {1, s->boxes, s->classes + 1};
-    uint32_t in[] = {add(graph, SHK_DTYPE_INT8, 3, boxes, 0.0837f, 17, NULL),
+    int32_t flat[] = {1, s->boxes * 4};
+    uint32_t in[] = {add(graph, SHK_DTYPE_INT8, 2, flat, 0.0837f, 17, NULL),
                      add(graph, SHK_DTYPE_INT8, 3, scores, 0.00390625f, -128, NULL)};
     uint32_t floats[] = {add(graph, SHK_DTYPE_FLOAT32, 3, boxes, 0, 0, NULL),
                          add(graph, SHK_DTYPE_FLOAT32, 3, scores, 0, 0, NULL),
@@ -265,7 +266,9 @@ static struct shk_model *dequantized_model(const struct shape *s, const float *a
                       add(graph, SHK_DTYPE_FLOAT32, 0, NULL, 0, 0, NULL),
                       add(graph, SHK_DTYPE_FLOAT32, 0, NULL, 0, 0, NULL),
                       add(graph, SHK_DTYPE_FLOAT32, 0, NULL, 0, 0, NULL)};
-    add_op(graph, "DEQUANTIZE", &in[0], 1, &floats[0], 1);
+    uint32_t dequantized = add(graph, SHK_DTYPE_FLOAT32, 2, flat, 0, 0, NULL);
+    add_op(graph, "DEQUANTIZE", &in[0], 1, &dequantized, 1);
+    add_op(graph, "RESHAPE", &dequantized, 1, &floats[0], 1);
     add_op(graph, "DEQUANTIZE", &in[1], 1, &floats[1], 1);
     struct shk_detection_attrs *a = add_op(graph, "TFLite_Detection_PostProcess", floats, 3, out, 4)->attrs;
     *a = (struct shk_detection_attrs){
