@@ -12,7 +12,7 @@
 static enum shk_status fail_unknown_op(struct shk_import *im, uint32_t i, int32_t builtin, const char *custom)
 {
     char supported[700], number[32];
-    const char *name = builtin == SHK_BUILTIN_CUSTOM ? custom : tflite_builtin_name(builtin);
+    const char *name = builtin == SHK_BUILTIN_CUSTOM ? custom : shk_tflite_builtin_name(builtin);
     snprintf(number, sizeof(number), "with number %d", builtin);
     shk_op_list_supported(supported, sizeof(supported));
     return shk_import_fail(

@@ -138,7 +138,7 @@ static enum shk_status import_tensor(struct shk_import *im, struct shk_fb_table 
         return shk_import_fail(im, SHK_ERROR_UNSUPPORTED,
                                "tensor %u '%s' is %s; only full-integer models run (int8, or legacy "
                                "uint8): convert with post-training integer quantization",
-                               i, name, tflite_type_name(type));
+                               i, name, shk_tflite_type_name(type));
     if (shk_fb_int(&table, TENSOR_IS_VARIABLE, 1, 0) != 0)
         return shk_import_fail(im, SHK_ERROR_UNSUPPORTED,
                                "tensor %u '%s' is a variable; models with state do not run", i, name);

@@ -37,12 +37,12 @@ static const char *const builtins[] = {
 };
 /* clang-format on */
 
-const char *tflite_type_name(int type)
+const char *shk_tflite_type_name(int type)
 {
     return type >= 0 && (size_t)type < SHK_ARRAY_LEN(types) ? types[type] : "an unknown type";
 }
 
-const char *tflite_builtin_name(int builtin)
+const char *shk_tflite_builtin_name(int builtin)
 {
     return builtin >= 0 && (size_t)builtin < SHK_ARRAY_LEN(builtins) ? builtins[builtin] : NULL;
 }

@@ -63,8 +63,8 @@ enum {
 };
 
 /* "FLOAT16"; "an unknown type". */
-const char *tflite_type_name(int type);
+const char *shk_tflite_type_name(int type);
 /* "TRANSPOSE_CONV"; NULL for numbers that the schema has not. */
-const char *tflite_builtin_name(int builtin);
+const char *shk_tflite_builtin_name(int builtin);
 
 #endif

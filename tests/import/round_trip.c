@@ -102,7 +102,7 @@ START_TEST(op_tables_are_sound)
             const struct shk_op_spelling *s = &(*def)->spellings[k];
             ck_assert_msg(s->def == *def, "%s points at another op", s->name);
             if (s->builtin != SHK_BUILTIN_CUSTOM) {
-                ck_assert_str_eq(s->name, tflite_builtin_name(s->builtin));
+                ck_assert_str_eq(s->name, shk_tflite_builtin_name(s->builtin));
                 ck_assert_msg(shk_op_find_builtin(s->builtin) == s, "%s is there twice", s->name);
             }
             ck_assert_msg(s->max_version >= 1, "%s has no version", s->name);
