@@ -254,11 +254,11 @@ static const struct shk_attr activation_attr[] = {
 };
 #define WITH_ACTIVATION activation_attr, SHK_ARRAY_LEN(activation_attr)
 static const struct shk_op_spelling spellings[] = {
-    {&shk_op_elementwise, "ADD", 0, 11, SHK_ELEMENTWISE_ADD, 3, WITH_ACTIVATION},
-    {&shk_op_elementwise, "SUB", 41, 28, SHK_ELEMENTWISE_SUB, 3, WITH_ACTIVATION},
-    {&shk_op_elementwise, "MUL", 18, 21, SHK_ELEMENTWISE_MUL, 3, WITH_ACTIVATION},
-    {&shk_op_elementwise, "MAXIMUM", 55, 39, SHK_ELEMENTWISE_MAX, 3, NULL, 0},
-    {&shk_op_elementwise, "MINIMUM", 57, 39, SHK_ELEMENTWISE_MIN, 3, NULL, 0},
+    {&shk_op_elementwise, "ADD", 0, 11, SHK_ELEMENTWISE_ADD, 5, WITH_ACTIVATION},
+    {&shk_op_elementwise, "SUB", 41, 28, SHK_ELEMENTWISE_SUB, 5, WITH_ACTIVATION},
+    {&shk_op_elementwise, "MUL", 18, 21, SHK_ELEMENTWISE_MUL, 7, WITH_ACTIVATION},
+    {&shk_op_elementwise, "MAXIMUM", 55, 39, SHK_ELEMENTWISE_MAX, 4, NULL, 0},
+    {&shk_op_elementwise, "MINIMUM", 57, 39, SHK_ELEMENTWISE_MIN, 4, NULL, 0},
     {&shk_op_elementwise, "PRELU", 54, 0, SHK_ELEMENTWISE_PRELU, 1, NULL, 0},
 };
 
