@@ -32,8 +32,10 @@ SHK_API int32_t shk_builder_tensor(struct shk_builder *builder, const char *name
 
 /* Appends an op. `name` as TensorFlow Lite spells it ("CONV_2D", "TFLite_Detection_PostProcess"); input -1: an
  * optional input that is absent. `attributes`: "key=value" separated by spaces, keys as in the TFLite schema's
- * options table ("stride_h=2 stride_w=2 padding=SAME fused_activation_function=RELU6"), what is not named has
- * the schema's default; unknown keys are an error that lists the known ones. NULL: all defaults. */
+ * options table, or the custom op's options; values are integers, numbers with a point, true or false, names of
+ * enumerators, or integers separated by commas ("stride_h=2 stride_w=2 padding=SAME
+ * fused_activation_function=RELU6", "alpha=0.1", "keep_dims=true", "new_shape=1,-1"). What is not named has the
+ * schema's default; unknown keys are an error that lists the known ones. NULL: all defaults. */
 SHK_API void shk_builder_op(struct shk_builder *builder, const char *name, const int32_t *inputs,
                             uint32_t input_count, const int32_t *outputs, uint32_t output_count,
                             const char *attributes);

@@ -68,12 +68,14 @@ struct shk_memory_report {
     uint64_t parameter_bytes; /* packed weights, quantization, tables: 0 where no session has packed them yet */
 };
 
-/* Reads a TensorFlow Lite FlatBuffer file. `path` is UTF-8. The file is untrusted: every offset and size is
- * checked. If there is a sidecar next to it, "PATH.modelinfo" or PATH with its extension replaced by ".modelinfo",
- * that says how frames are fed to the model and how its outputs are decoded: the format is GStreamer 1.28's model
- * info with some keys more; the README describes it.
- * Errors: SHK_ERROR_IO, SHK_ERROR_BAD_MODEL (what is corrupt, and where; a sidecar with an unknown key or a wrong value,
- * or one that contradicts the model, with its line), SHK_ERROR_UNSUPPORTED (op, its index, why, what is supported),
+/* Reads a TensorFlow Lite FlatBuffer file (schema version 3, subgraph 0) of at most 1 GiB. `path` is UTF-8. The
+ * file is untrusted: every offset and size is checked, and memory stays in proportion to the file's size. An
+ * open batch dimension is what the file's shape says, or 1. If there is a sidecar next to it, "PATH.modelinfo" or
+ * PATH with its extension replaced by ".modelinfo", that says how frames are fed to the model and how its outputs
+ * are decoded: the format is GStreamer 1.28's model info with some keys more; the README describes it.
+ * Errors: SHK_ERROR_IO, SHK_ERROR_BAD_MODEL (what is corrupt, and where; a sidecar with an unknown key or a wrong
+ * value, or one that contradicts the model, with its line), SHK_ERROR_UNSUPPORTED (op, its index, why, what is
+ * supported; a float model),
  * SHK_ERROR_OUT_OF_HOST_MEMORY. */
 SHK_API enum shk_status shk_model_load_file(const char *path, struct shk_model **model, struct shk_error *error);
 
@@ -129,7 +131,7 @@ SHK_API enum shk_decoder shk_model_decoder(const struct shk_model *model);
 /* Number of classes that the decoder can report; 0 for SHK_DECODER_NONE. */
 SHK_API uint32_t shk_model_class_count(const struct shk_model *model);
 
-/* Class names: one per line, UTF-8, line i is class i; trailing empty lines are ignored. */
+/* Class names: one per line (LF or CRLF), UTF-8, line i is class i; trailing empty lines are ignored. */
 struct shk_labels;
 
 /* Errors: SHK_ERROR_IO, SHK_ERROR_BAD_MODEL (not UTF-8, with the line; no line at all; larger than 1 MiB).
