@@ -134,6 +134,10 @@ static void print_detections(const struct run *run)
     const struct shk_result *result = &run->result;
     double width = run->image.rgb ? run->image.width : 1, height = run->image.rgb ? run->image.height : 1;
     int digits = run->image.rgb ? 0 : 3;
+    if (result->detection_count == 0) {
+        printf("nothing found\n");
+        return;
+    }
     struct table *table = table_new(">#|label|>score|>x|>y|>width|>height");
     for (uint32_t i = 0; i < result->detection_count; i++) {
         const struct shk_detection *d = &result->detections[i];
@@ -146,10 +150,7 @@ static void print_detections(const struct run *run)
         table_cell(table, "%.*f", digits, (d->x_max - d->x_min) * width);
         table_cell(table, "%.*f", digits, (d->y_max - d->y_min) * height);
     }
-    if (result->detection_count == 0)
-        printf("nothing found\n");
-    else
-        table_finish(table);
+    table_finish(table);
 }
 
 static const char *device_name(const struct run *run, struct shk_device_info *info)
