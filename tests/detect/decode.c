@@ -267,6 +267,7 @@ START_TEST(kit_models)
                   {"tf2_mbv2", SHK_DECODER_CLASSIFICATION, 1001},
                   {"ssd_slim", SHK_DECODER_NONE, 0},
                   {"mcunet_detection", SHK_DECODER_NONE, 0},
+                  {"yolo-fastest-1.1-coco80-int8", SHK_DECODER_NONE, 0},
                   {"yolox_nano_320_dw", SHK_DECODER_YOLOX, 80}};
     for (size_t i = 0; i < SHK_ARRAY_LEN(models); i++) {
         const char *path = test_kit("models/%s.tflite", models[i].name);
