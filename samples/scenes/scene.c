@@ -5,8 +5,7 @@
 
 #include "scene.h"
 
-#define REFERENCE_HEIGHT 192.f
-#define LABEL_VISIBLE    .5f /* an object is labelled when at least this part of it can be seen */
+#define LABEL_VISIBLE .5f /* an object is labelled when at least this part of it can be seen */
 
 static const char *const class_names[SCENE_CLASSES] = {"ball", "box", "triangle", "star", "ring", "cross"};
 
@@ -39,7 +38,7 @@ void scene_finish(struct scene *s)
 
 static float unit_of(const struct scene *s)
 {
-    return (float)s->height / REFERENCE_HEIGHT;
+    return fminf((float)s->width / 256, (float)s->height / 192);
 }
 
 static float contrast(const float a[3], const float b[3])

@@ -95,7 +95,7 @@ struct background {
 };
 
 struct background background_pick(struct rng *rng, float unit);
-/* canvas: height rows of width RGB triples, 0 to 255. unit: pixels per 1/192 of the height. */
+/* canvas: height rows of width RGB triples, 0 to 255. unit: pixels per pixel of a 256x192 frame. */
 void background_draw(const struct background *bg, float unit, int width, int height, float *canvas);
 
 /* One labelled object, in fractions of the frame. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* shrike-evaluate: mean average precision of a detector of the generated shapes, measured through libshrike. */
+/* shrike-evaluate: mean average precision of a detector of the generated shapes, measured through libshrike.
+ */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,7 +34,8 @@ struct evaluation {
 
 static const char usage[] =
     "Usage: shrike-evaluate [options] [MODEL.tflite]\n"
-    "mAP@0.5 of a detector of generated shapes (default: the embedded model) on scenes that shrike-scenes makes.\n"
+    "mAP@0.5 of a detector of generated shapes (default: the embedded model) on scenes that shrike-scenes "
+    "makes.\n"
     "  --seed N       series of scenes (default 2; the default model is trained on series 1)\n"
     "  --count N      number of scenes (default 1000)\n"
     "  --size WxH     size of the scenes in pixels (default 256x192)\n"
@@ -44,8 +46,10 @@ static const char usage[] =
 static bool parse_options(int argc, char **argv, struct options *o)
 {
     static const struct option known[] = {
-        {"seed", 1, NULL, 's'},      {"count", 1, NULL, 'n'}, {"size", 1, NULL, 'z'}, {"device", 1, NULL, 'd'},
-        {"reference", 0, NULL, 'r'}, {"json", 0, NULL, 'j'},  {"help", 0, NULL, 'h'}, {0},
+        {"seed", 1, NULL, 's'},      {"count", 1, NULL, 'n'},
+        {"size", 1, NULL, 'z'},      {"device", 1, NULL, 'd'},
+        {"reference", 0, NULL, 'r'}, {"json", 0, NULL, 'j'},
+        {"help", 0, NULL, 'h'},      {0},
     };
     int option;
     char after;
@@ -55,8 +59,8 @@ static bool parse_options(int argc, char **argv, struct options *o)
             continue;
         if (option == 'n' && sscanf(optarg, "%" SCNu64 "%c", &o->count, &after) == 1 && o->count > 0)
             continue;
-        if (option == 'z' && sscanf(optarg, "%dx%d%c", &o->width, &o->height, &after) == 2 && o->width >= 16 &&
-            o->height >= 16 && o->width <= 8192 && o->height <= 8192)
+        if (option == 'z' && sscanf(optarg, "%dx%d%c", &o->width, &o->height, &after) == 2 &&
+            o->width >= 16 && o->height >= 16 && o->width <= 8192 && o->height <= 8192)
             continue;
         if (option == 'd')
             o->device = optarg;
@@ -84,7 +88,8 @@ static enum shk_status open_session(struct evaluation *e, struct shk_error *erro
     format.height = (uint32_t)o->height;
     device_params.select = o->device;
     params.score_threshold = LOWEST_SCORE;
-    status = o->model ? shk_model_load_file(o->model, &e->model, error) : shk_model_load_default(&e->model, error);
+    status =
+        o->model ? shk_model_load_file(o->model, &e->model, error) : shk_model_load_default(&e->model, error);
     if (status == SHK_OK && !o->reference)
         status = shk_device_create(&device_params, &e->device, error);
     if (status == SHK_OK)
@@ -124,10 +129,11 @@ static void report(struct evaluation *e)
     double sum = 0;
 
     if (json)
-        printf("{\"scenes\": %" PRIu64 ", \"seed\": %" PRIu64 ", \"classes\": {", e->options.count, e->options.seed);
+        printf("{\"scenes\": %" PRIu64 ", \"seed\": %" PRIu64 ", \"classes\": {", e->options.count,
+               e->options.seed);
     else
-        printf("%-10s %8s %8s   at confidence %.1f: %s %s\n", "class", "objects", "AP@0.5", (double)REPORT_THRESHOLD,
-               "precision", "recall");
+        printf("%-10s %8s %8s   at confidence %.1f: %s %s\n", "class", "objects", "AP@0.5",
+               (double)REPORT_THRESHOLD, "precision", "recall");
     for (int c = 0; c < SCENE_CLASSES; c++) {
         double precision, recall, ap = average_precision(&e->records[c]);
 

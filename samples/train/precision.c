@@ -8,7 +8,8 @@ static float overlap(const struct shk_detection *a, const struct extent *b)
 {
     float w = fminf(a->x_max, b->x_max) - fmaxf(a->x_min, b->x_min);
     float h = fminf(a->y_max, b->y_max) - fmaxf(a->y_min, b->y_min);
-    float both = (a->x_max - a->x_min) * (a->y_max - a->y_min) + (b->x_max - b->x_min) * (b->y_max - b->y_min);
+    float both =
+        (a->x_max - a->x_min) * (a->y_max - a->y_min) + (b->x_max - b->x_min) * (b->y_max - b->y_min);
 
     return w > 0 && h > 0 ? w * h / (both - w * h) : 0;
 }
@@ -29,8 +30,9 @@ static bool append(struct class_record *record, float confidence, bool right)
     return true;
 }
 
-bool record_frame(struct class_record records[SCENE_CLASSES], float least_iou, const struct shk_detection *found,
-                  uint32_t found_count, const struct scene_object *truths, int truth_count)
+bool record_frame(struct class_record records[SCENE_CLASSES], float least_iou,
+                  const struct shk_detection *found, uint32_t found_count, const struct scene_object *truths,
+                  int truth_count)
 {
     bool taken[SCENE_MAX_SPRITES] = {false};
 

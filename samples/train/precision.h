@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Average precision of detections, as PASCAL VOC 2010 and later define it: the area under the precision-recall
- * curve at every recall, precision made monotonic, a truth counting once. */
+/* Average precision of detections, as PASCAL VOC 2010 and later define it: the area under the
+ * precision-recall curve at every recall, precision made monotonic, a truth counting once. */
 #ifndef SAMPLES_PRECISION_H
 #define SAMPLES_PRECISION_H
 
@@ -20,10 +20,11 @@ struct class_record {
     size_t truths;
 };
 
-/* Counts one frame. `found` must be sorted by confidence, highest first, as results are. Detections of classes
- * that the scenes don't have are left out. False when memory is out. */
-bool record_frame(struct class_record records[SCENE_CLASSES], float least_iou, const struct shk_detection *found,
-                  uint32_t found_count, const struct scene_object *truths, int truth_count);
+/* Counts one frame. `found` must be sorted by confidence, highest first, as results are. Detections of
+ * classes that the scenes don't have are left out. False when memory is out. */
+bool record_frame(struct class_record records[SCENE_CLASSES], float least_iou,
+                  const struct shk_detection *found, uint32_t found_count, const struct scene_object *truths,
+                  int truth_count);
 
 /* Sorts the record's hits. 0 when there were no truths. */
 double average_precision(struct class_record *record);
