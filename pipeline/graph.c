@@ -149,12 +149,15 @@ static enum shk_status check_quant(const struct shk_graph *graph, const struct s
         return shk_fail(error, SHK_ERROR_BAD_MODEL,
                         "%s: tensor '%s': %u quantization scales do not match dimension %u of its shape",
                         graph->name, desc->name, n, desc->quant_axis);
+    /* Channels that pruning has emptied may have a scale of 0, their biases too. */
+    bool eight_bit = desc->dtype == SHK_DTYPE_INT8 || desc->dtype == SHK_DTYPE_UINT8;
+    bool may_be_zero = desc->data && (n > 1 || !eight_bit);
     for (uint32_t i = 0; i < n; i++) {
         int32_t zp = desc->zero_points ? desc->zero_points[i] : 0;
         bool fits = desc->dtype == SHK_DTYPE_UINT8  ? zp >= 0 && zp <= 255
                     : desc->dtype == SHK_DTYPE_INT8 ? zp >= -128 && zp <= 127
                                                     : true;
-        if (!isfinite(desc->scales[i]) || desc->scales[i] <= 0.0f)
+        if (!isfinite(desc->scales[i]) || !(may_be_zero ? desc->scales[i] >= 0.0f : desc->scales[i] > 0.0f))
             return shk_fail(error, SHK_ERROR_BAD_MODEL,
                             "%s: tensor '%s': quantization scale %u is %g, expected a finite value above 0",
                             graph->name, desc->name, i, (double)desc->scales[i]);

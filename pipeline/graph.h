@@ -70,7 +70,7 @@ char *shk_graph_strndup(struct shk_graph *graph, const char *text, size_t length
 /* A new tensor from the file's point of view: dtype and zero points as in the file. `data` is copied (and
  * mapped if UINT8). *index is the new tensor's. Errors: SHK_ERROR_BAD_MODEL (rank, dimensions below 1 or a size that
  * overflows, `data_bytes` not the dense size, quantization that does not fit the shape, scale not finite and
- * positive, zero point outside the type), out of memory. */
+ * positive (a constant's channel may have 0), zero point outside the type), out of memory. */
 struct shk_tensor_desc {
     const char *name;
     enum shk_dtype dtype;

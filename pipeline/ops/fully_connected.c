@@ -198,7 +198,7 @@ static void pack_quantization(const struct shk_graph *graph, const struct shk_op
         uint64_t significand = (uint64_t)ldexp(frexp(scale, &exponent), 53);
         at[4] = (uint32_t)significand;
         at[8] = (uint32_t)(significand >> 32);
-        at[12] = (uint32_t)(53 - exponent);
+        at[12] = scale == 0.0 ? 97 : (uint32_t)(53 - exponent); /* 97: everything is shifted out */
     }
 }
 

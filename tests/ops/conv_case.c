@@ -30,6 +30,8 @@ static struct arrays make_arrays(const struct conv_shape *s, size_t weight_count
         a.bias[i] = op_random_range(state, -20000, 20000);
         a.scales[i] = op_random_float(state, 0.001f, 0.02f);
     }
+    if (s->per_channel && n > 1)
+        a.scales[n / 2] = 0.0f; /* a dead channel */
     if (s->legacy)
         a.zero_points[0] = op_random_range(state, 0, 255);
     return a;

@@ -39,6 +39,8 @@ static void run(const struct shape *s, uint64_t seed, int32_t activation)
         bias[i] = op_random_range(&state, -3000, 3000);
         scales[i] = s->scale_weights * (i == 0 ? 1.0f : op_random_float(&state, 0.2f, 2.0f));
     }
+    if (s->per_channel && n > 1)
+        scales[n / 2] = 0.0f; /* a dead channel */
     enum shk_dtype dtype = s->legacy ? SHK_DTYPE_UINT8 : SHK_DTYPE_INT8;
     int32_t offset = s->legacy ? 128 : 0;
     if (!s->per_channel)
