@@ -167,6 +167,7 @@ void shk_kernels_save_cache(struct shk_kernels *kernels, const struct shk_log *l
     void *data = malloc(size);
     if (data && vkGetPipelineCacheData(device, kernels->cache, &size, data) == VK_SUCCESS)
         shk_pipeline_cache_write(kernels->cache_path, data, size, log);
+    kernels->cache_size = size;
     free(data);
 }
 

@@ -18,7 +18,7 @@ struct shk_kernels {
     VkPipelineLayout layout;
     VkPipelineCache cache;
     char *cache_path;  /* NULL: not kept */
-    size_t cache_size; /* as read */
+    size_t cache_size; /* as read or last written */
     struct shk_pipeline_key *keys;
     VkPipeline *pipelines;
     uint32_t count, capacity;
@@ -32,7 +32,8 @@ void shk_kernels_finish(struct shk_kernels *kernels);
 enum shk_status shk_kernels_build(struct shk_kernels *kernels, struct shk_lowered *dispatches, uint32_t count,
                                   struct shk_error *error);
 
-/* Writes the pipeline cache to disk if the driver's has grown since it was read. Failure is logged, no more. */
+/* Writes the pipeline cache to disk if the driver's has grown since it was read or written. Failure is logged,
+ * no more. */
 void shk_kernels_save_cache(struct shk_kernels *kernels, const struct shk_log *log);
 
 /* Records one dispatch, with the barrier it asks for. The descriptor set is bound with its uniform offset. */

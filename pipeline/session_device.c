@@ -269,6 +269,8 @@ static enum shk_status device_configure(struct shk_session *session, struct shk_
                             session->table_offset, &dispatch);
     shk_lowered_from(&session->preprocess_dispatch, &dispatch);
     enum shk_status status = shk_kernels_build(&session->kernels, &session->preprocess_dispatch, 1, error);
+    if (!status)
+        shk_kernels_save_cache(&session->kernels, &session->params.log);
     for (uint32_t i = 0; i < session->slot_count && !status; i++) {
         status = grow_input(session, &session->slots[i], error);
         if (!status)
