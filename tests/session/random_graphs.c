@@ -1,7 +1,6 @@
-/* Random networks: ops that move, join, cut and combine tensors, any of which may have several readers or be a
- * model output. Whatever storage the planner shares and whatever kernels run, the device's bytes must be those
- * of the CPU reference, which shares nothing.
- * SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Random networks: ops that move, join, cut and combine tensors, any of which may have several readers or be
+ * a model output. Whatever storage the planner shares and whatever kernels run, the device's bytes must be
+ * those of the CPU reference, which shares nothing. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <shrike/shrike.h>
 
 #include <stdio.h>
@@ -87,7 +86,8 @@ static void emit(struct network *n, const char *op, const uint32_t *inputs, uint
     const struct shk_op_spelling *spelling = shk_op_find_name(op);
     struct shk_op *added;
     ck_assert_ptr_nonnull(spelling);
-    test_ok(shk_graph_add_op(n->graph, spelling, inputs, input_count, outputs, output_count, &added, &error), &error);
+    test_ok(shk_graph_add_op(n->graph, spelling, inputs, input_count, outputs, output_count, &added, &error),
+            &error);
     test_ok(shk_attrs_from_text(spelling, added->attrs, attributes, &error), &error);
     for (uint32_t i = 0; i < output_count && n->live_count < MAX_LIVE; i++)
         n->live[n->live_count++] = outputs[i];
@@ -146,7 +146,8 @@ static void add_concatenation(struct network *n, uint32_t x)
     uint32_t axis = below(n, 2) ? shape.rank - 1 : below(n, shape.rank), inputs[4] = {x}, count = 1;
     for (uint32_t tries = 0; tries < 12 && count < 4; tries++) {
         uint32_t other = n->live[below(n, n->live_count)];
-        if (tensor(n, other)->dtype == tensor(n, x)->dtype && equal_but(&tensor(n, other)->shape, &shape, axis))
+        if (tensor(n, other)->dtype == tensor(n, x)->dtype &&
+            equal_but(&tensor(n, other)->shape, &shape, axis))
             inputs[count++] = other;
     }
     if (count < 4 && tensor(n, x)->dtype == SHK_DTYPE_INT8 && below(n, 3) == 0) {
@@ -260,7 +261,8 @@ static void add_elementwise(struct network *n, uint32_t x)
     if (tensor(n, x)->dtype != SHK_DTYPE_INT8)
         return;
     for (uint32_t i = 0; i < n->live_count && below(n, 4); i++)
-        if (tensor(n, n->live[i])->dtype == SHK_DTYPE_INT8 && shk_shape_equal(&tensor(n, n->live[i])->shape, &shape))
+        if (tensor(n, n->live[i])->dtype == SHK_DTYPE_INT8 &&
+            shk_shape_equal(&tensor(n, n->live[i])->shape, &shape))
             other = n->live[i];
     for (uint32_t k = 0; k < small.rank; k++)
         small.dims[k] = below(n, 2) ? 1 : small.dims[k];
@@ -311,7 +313,8 @@ static void add_convolution(struct network *n, uint32_t x)
     if (shk_shape_elements(&weights) > MAX_ELEMENTS || shk_shape_elements(&out) > MAX_ELEMENTS)
         return;
     uint32_t y = activation(n, x, &out), inputs[] = {x, constant(n, &weights)};
-    emit(n, depthwise ? "DEPTHWISE_CONV_2D" : "CONV_2D", inputs, 2, &y, 1, "padding=SAME stride_w=1 stride_h=1");
+    emit(n, depthwise ? "DEPTHWISE_CONV_2D" : "CONV_2D", inputs, 2, &y, 1,
+         "padding=SAME stride_w=1 stride_h=1");
 }
 
 static void add_dense(struct network *n, uint32_t x)
@@ -362,15 +365,16 @@ static void add_leaky_relu(struct network *n, uint32_t x)
 static void add_conversion(struct network *n, uint32_t x)
 {
     bool to_float = tensor(n, x)->dtype == SHK_DTYPE_INT8;
-    uint32_t y = add(n, to_float ? SHK_DTYPE_FLOAT32 : n->bytes, &tensor(n, x)->shape, SCALE, ZERO_POINT, NULL);
+    uint32_t y =
+        add(n, to_float ? SHK_DTYPE_FLOAT32 : n->bytes, &tensor(n, x)->shape, SCALE, ZERO_POINT, NULL);
     emit(n, to_float ? "DEQUANTIZE" : "QUANTIZE", &x, 1, &y, 1, "");
 }
 
 static void (*const builders[])(struct network *n, uint32_t x) = {
-    add_reshape,     add_reshape,     add_reshape, add_transpose,     add_concatenation, add_concatenation,
-    add_concatenation, add_split,     add_pack,    add_unpack,        add_strided_slice, add_pad,
-    add_elementwise, add_elementwise, add_mean,    add_pool,          add_convolution,   add_dense,
-    add_resize,      add_softmax,     add_leaky_relu, add_conversion,
+    add_reshape,       add_reshape,     add_reshape,    add_transpose,  add_concatenation, add_concatenation,
+    add_concatenation, add_split,       add_pack,       add_unpack,     add_strided_slice, add_pad,
+    add_elementwise,   add_elementwise, add_mean,       add_pool,       add_convolution,   add_dense,
+    add_resize,        add_softmax,     add_leaky_relu, add_conversion,
 };
 
 /* ---- whole networks ---- */
@@ -381,8 +385,9 @@ static struct shk_model *make_model(uint64_t seed)
     uint32_t outputs[MAX_LIVE], inputs = 1 + below(&n, 2), ops = 3 + below(&n, 14), count = 0;
     struct shk_model *model = NULL;
     n.bytes = below(&n, 3) ? SHK_DTYPE_INT8 : SHK_DTYPE_UINT8;
-    struct shk_shape shape = {4, {1 + (int32_t)below(&n, 2), 1 + (int32_t)below(&n, 6), 1 + (int32_t)below(&n, 6),
-                                  1 + (int32_t)below(&n, 12)}};
+    struct shk_shape shape = {4,
+                              {1 + (int32_t)below(&n, 2), 1 + (int32_t)below(&n, 6),
+                               1 + (int32_t)below(&n, 6), 1 + (int32_t)below(&n, 12)}};
     for (; n.live_count < inputs; n.live_count++)
         n.live[n.live_count] = add(&n, n.bytes, &shape, SCALE, ZERO_POINT, NULL);
     for (uint32_t i = 0; i < ops; i++) /* rather behind young tensors */
@@ -406,8 +411,8 @@ static void submit(struct shk_session *session, const struct shk_model *model, u
         inputs[i] = malloc(info.bytes);
         test_random_bytes(&rng, inputs[i], info.bytes);
     }
-    test_ok(shk_session_submit_tensors(session, (const void *const *)inputs, shk_model_input_count(model), NULL,
-                                       NULL, &error),
+    test_ok(shk_session_submit_tensors(session, (const void *const *)inputs, shk_model_input_count(model),
+                                       NULL, NULL, &error),
             &error);
     free(inputs[0]);
     free(inputs[1]);
@@ -429,7 +434,8 @@ static void compare_frame(const struct shk_model *model, struct shk_session *dev
     for (uint32_t i = 0; i < shk_model_output_count(model); i++) {
         struct shk_tensor_info info;
         shk_model_get_tensor(model, shk_model_output(model, i), &info);
-        void *a = read_output(device, got.ticket, i, info.bytes), *b = read_output(cpu, want.ticket, i, info.bytes);
+        void *a = read_output(device, got.ticket, i, info.bytes),
+             *b = read_output(cpu, want.ticket, i, info.bytes);
         ck_assert_msg(memcmp(a, b, info.bytes) == 0, "network %llu, frame %llu: output %u ('%s') differs",
                       (unsigned long long)seed, (unsigned long long)got.ticket, i, info.name);
         free(a);
