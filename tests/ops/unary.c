@@ -61,7 +61,9 @@ static void verify_real(const struct op_case *c, const void *const *inputs, cons
 
 static struct op_case unary(const struct unary *u, bool u8, uint32_t rank, const int32_t *dims)
 {
+    static const char *const variants[] = {"storage", "uniform", NULL};
     struct op_case c = op_case(u->op, u8 ? "uint8" : "int8");
+    c.variants = variants;
     op_case_input(&c, u8 ? SHK_DTYPE_UINT8 : SHK_DTYPE_INT8, rank, dims, u->in_scale,
                   u->in_zero + (u8 ? 128 : 0));
     op_case_output(&c, u8 ? SHK_DTYPE_UINT8 : SHK_DTYPE_INT8, rank, dims, u->out_scale,
