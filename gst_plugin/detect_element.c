@@ -203,11 +203,11 @@ static gboolean open_model(GstShrikeDetect *self, const struct engine_settings *
     replace_engine(self, &engine);
     self->slots = settings->max_in_flight;
     if (shk_model_decoder(engine.model) == SHK_DECODER_NONE)
-        GST_ELEMENT_WARNING(
-            self, STREAM, NOT_IMPLEMENTED,
-            ("%s: no decoder for the outputs of this model: frames pass without detections",
-             shk_model_name(engine.model)),
-            ("use a model that ends in TFLite_Detection_PostProcess or in one score per class"));
+        GST_ELEMENT_WARNING(self, STREAM, NOT_IMPLEMENTED,
+                            ("%s: no decoder for the outputs of this model: frames pass without detections",
+                             shk_model_name(engine.model)),
+                            ("a sidecar file next to the model, named like it with .modelinfo at its end, "
+                             "can say which it is"));
     return TRUE;
 }
 
@@ -274,10 +274,12 @@ static void install_properties(GObjectClass *class)
             "Text file with one class name per line, UTF-8, as many as the model has classes; unset: "
             "the default model's own names, \"class <id>\" for other models",
             NULL, flags));
-    g_object_class_install_property(class, PROP_SCORE_THRESHOLD,
-                                    g_param_spec_float("score-threshold", "Score threshold",
-                                                       "Detections with less confidence are not reported",
-                                                       0.0f, 1.0f, DEFAULT_SCORE_THRESHOLD, flags));
+    g_object_class_install_property(
+        class, PROP_SCORE_THRESHOLD,
+        g_param_spec_float("score-threshold", "Score threshold",
+                           "Detections with less confidence are not reported; 0: as the model says, "
+                           "else all",
+                           0.0f, 1.0f, DEFAULT_SCORE_THRESHOLD, flags));
     g_object_class_install_property(
         class, PROP_IOU_THRESHOLD,
         g_param_spec_float(

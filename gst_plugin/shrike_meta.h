@@ -27,7 +27,8 @@
  *        inference   the network, on the device
  *        readback    copying the network's outputs to memory that the CPU reads
  *        decode      from the network's outputs to detections
- *        total       from the buffer's arrival until its result was ready
+ *        total       from the buffer's arrival until it leaves with its result; what the other stages do not
+ *                    explain is waiting for downstream
  *    Times are those of the pipeline's clock where that is a monotonic system clock, GStreamer's default, so
  *    that they compare with gst_clock_get_time(); with any other clock they are CLOCK_MONOTONIC.
  *
