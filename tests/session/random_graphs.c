@@ -266,6 +266,7 @@ static void add_elementwise(struct network *n, uint32_t x)
             other = n->live[i];
     for (uint32_t k = 0; k < small.rank; k++)
         small.dims[k] = below(n, 2) ? 1 : small.dims[k];
+    small.rank = below(n, 4) ? small.rank : 0;
     if (other == SHK_TENSOR_NONE)
         other = constant(n, &small);
     y = activation(n, x, &shape);
