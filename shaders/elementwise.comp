@@ -45,6 +45,7 @@ void main()
         a = (a & 0xffu) * 0x01010101u;
     if ((p.splat & SHK_SPLAT_B) != 0u)
         b = (b & 0xffu) * 0x01010101u;
-    arena[p.dst + at.x] = shk_pack4(combine(shk_byte(a, 0u), shk_byte(b, 0u)), combine(shk_byte(a, 1u), shk_byte(b, 1u)),
-                                    combine(shk_byte(a, 2u), shk_byte(b, 2u)), combine(shk_byte(a, 3u), shk_byte(b, 3u)));
+    arena[p.dst + at.x] =
+        shk_pack4(combine(shk_byte(a, 0u), shk_byte(b, 0u)), combine(shk_byte(a, 1u), shk_byte(b, 1u)),
+                  combine(shk_byte(a, 2u), shk_byte(b, 2u)), combine(shk_byte(a, 3u), shk_byte(b, 3u)));
 }

@@ -26,7 +26,8 @@ uint look_up(uint word)
         return word;
     uint i = word ^ 0x80808080u;
     if (TABLE == SHK_TABLE_UNIFORM)
-        return u.table[i & 0xffu].x | u.table[i >> 8 & 0xffu].y | u.table[i >> 16 & 0xffu].z | u.table[i >> 24].w;
+        return u.table[i & 0xffu].x | u.table[i >> 8 & 0xffu].y | u.table[i >> 16 & 0xffu].z |
+               u.table[i >> 24].w;
     return params[p.table + (i & 0xffu)] | params[p.table + (i >> 8 & 0xffu)] << 8 |
            params[p.table + (i >> 16 & 0xffu)] << 16 | params[p.table + (i >> 24)] << 24;
 }

@@ -10,7 +10,7 @@ layout(constant_id = SHK_SPEC_FIRST + 1) const bool WHOLE_WORDS = true;
 layout(push_constant, std430) uniform push_block { shk_pad_push p; };
 layout(set = 0, binding = SHK_BINDING_UNIFORM, std140) uniform uniform_block { shk_pad_uniform u; };
 
-/* The word of a source row that starts at word `row`, for elements first, first + 1, ... of the inner part. */
+/* The word of a source row that starts at word `row`, for elements first.. of the inner part. */
 uint gather(uint row, int first)
 {
     int inner = int(p.last_inner);

@@ -31,7 +31,8 @@ void main()
 
     ivec4 acc = KIND == SHK_POOL_MAX ? ivec4(-128) : ivec4(0);
     for (int y = y_first; y < y_end; y++) {
-        uint at = p.src + ((image * uint(p.in_h) + uint(y)) * uint(p.in_w) + uint(x_first)) * p.src_stride + word;
+        uint pixel = (image * uint(p.in_h) + uint(y)) * uint(p.in_w) + uint(x_first);
+        uint at = p.src + pixel * p.src_stride + word;
         for (int x = x_first; x < x_end; x++) {
             ivec4 tap = shk_unpack4(arena[at]);
             acc = KIND == SHK_POOL_MAX ? max(acc, tap) : acc + tap;
@@ -42,7 +43,8 @@ void main()
         int taps = (x_end - x_first) * (y_end - y_first);
         int bias = KIND == SHK_POOL_AVERAGE_U8 ? 128 : 0;
         acc += bias * taps;
-        acc = ivec4(mean_of(acc.x, taps), mean_of(acc.y, taps), mean_of(acc.z, taps), mean_of(acc.w, taps)) - bias;
+        acc = ivec4(mean_of(acc.x, taps), mean_of(acc.y, taps), mean_of(acc.z, taps), mean_of(acc.w, taps));
+        acc -= bias;
     }
     acc = clamp(acc, ivec4(p.min), ivec4(p.max));
     arena[p.dst + row * p.dst_stride + word] = shk_pack4(acc.x, acc.y, acc.z, acc.w);

@@ -23,7 +23,8 @@ ivec4 load(uint image, uint y, uint x, uint word)
 /* Halves away from zero; the sum of the weights is 2^20. */
 ivec4 blend_integers(ivec4 v00, ivec4 v10, ivec4 v01, ivec4 v11, int wy, int wx)
 {
-    ivec4 sum = v00 * ((1024 - wy) * (1024 - wx)) + v10 * (wy * (1024 - wx)) + v01 * ((1024 - wy) * wx) + v11 * (wy * wx);
+    ivec4 sum = v00 * ((1024 - wy) * (1024 - wx)) + v10 * (wy * (1024 - wx)) +
+                v01 * ((1024 - wy) * wx) + v11 * (wy * wx);
     ivec4 magnitude = (abs(sum) + (1 << 19)) >> 20;
     return sign(sum) * magnitude;
 }
