@@ -189,7 +189,9 @@ GstVideoOverlayRectangle *overlay_panel_get(struct overlay_panel *panel, struct 
     if (!overlay_canvas_begin(&panel->canvas, (guint)at.width, (guint)at.height))
         return NULL;
     draw(panel, text, &at);
-    panel->rectangle = overlay_canvas_end(&panel->canvas, (gint)margin, (gint)margin);
+    /* on the right: labels sit on the left upper corners of boxes, and of the whole frame */
+    panel->rectangle =
+        overlay_canvas_end(&panel->canvas, (gint)(frame_width - at.width - margin), (gint)margin);
     return panel->rectangle;
 }
 

@@ -96,8 +96,8 @@ START_TEST(test_panel)
     GstBuffer *buffer = grey_frame(CAPS);
     add_latency(buffer);
     buffer = draw("shrikeoverlay", CAPS, buffer);
-    ck_assert_uint_gt(count_drawn(buffer, 960, 3, 0, 0, 160, 160), 160 * 100);
-    ck_assert_uint_eq(count_drawn(buffer, 960, 3, 200, 0, 120, 240), 0);
+    ck_assert_uint_gt(count_drawn(buffer, 960, 3, 160, 0, 160, 160), 160 * 100);
+    ck_assert_uint_eq(count_drawn(buffer, 960, 3, 0, 0, 120, 240), 0);
     gst_buffer_unref(buffer);
 
     buffer = grey_frame(CAPS);
