@@ -73,7 +73,8 @@ static void print_header(const struct shk_model *model)
     for (uint32_t i = 0; i < shk_model_output_count(model); i++)
         print_io(model, "output", i, shk_model_output(model, i));
     enum shk_decoder decoder = shk_model_decoder(model);
-    printf("detections: %s", decoder == SHK_DECODER_NONE ? "none: raw tensors" : shk_decoder_string(decoder));
+    printf("detections: %s", decoder == SHK_DECODER_NONE ? "none: raw tensors; a sidecar can name a decoder"
+                                                          : shk_decoder_string(decoder));
     if (shk_model_class_count(model) > 0)
         printf(", %u classes", shk_model_class_count(model));
     printf("\n\n");

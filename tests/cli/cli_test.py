@@ -259,6 +259,24 @@ class Bench(Case):
             self.assertIn(word, text)
 
 
+class Sidecars(Case):
+    def test_decoder(self):
+        model = self.write("model.tflite", pathlib.Path(DEFAULT_MODEL).read_bytes())
+        self.assertEqual(self.ok_json("inspect", model)["decoder"], "ssd")
+        self.write("model.modelinfo", b"[modelinfo]\nversion=1.0\ndecoder=none\n")
+        self.assertEqual(self.ok_json("inspect", model)["decoder"], "none")
+        self.assertIn("a sidecar can name a decoder", self.ok("inspect", model))
+
+    def test_mistakes(self):
+        model = self.write("model.tflite", pathlib.Path(DEFAULT_MODEL).read_bytes())
+        for text, pattern in ((b"[modelinfo]\nversion=1.0\ndecodr=none\n", r"model\.modelinfo:3: unknown key.*'decodr'"),
+                              (b"[modelinfo]\nversion=1.0\ndecoder=yolox\n", r"model\.modelinfo: .*5 \+ classes"),
+                              (b"[nothing]\n", r"model\.modelinfo:1: \[nothing\] is no input or output"),
+                              (b"\x00" * 100, r"model\.modelinfo:1: not UTF-8")):
+            self.write("model.modelinfo", text)
+            self.fails(BAD_INPUT, pattern, "inspect", model)
+
+
 class BadModels(Case):
     def test_files(self):
         whole = pathlib.Path(DEFAULT_MODEL).read_bytes()
