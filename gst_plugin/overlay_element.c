@@ -186,9 +186,9 @@ static GstVideoOverlayComposition *compose(GstShrikeOverlay *self, GstBuffer *bu
     }
     if (!boxes && !panel)
         return NULL;
-    GstVideoOverlayComposition *composition = gst_video_overlay_composition_new(panel ? panel : boxes);
-    if (boxes && panel)
-        gst_video_overlay_composition_add_rectangle(composition, boxes);
+    GstVideoOverlayComposition *composition = gst_video_overlay_composition_new(boxes ? boxes : panel);
+    if (boxes && panel) /* on top, so that it can be read whatever is found behind it */
+        gst_video_overlay_composition_add_rectangle(composition, panel);
     if (boxes)
         gst_video_overlay_rectangle_unref(boxes);
     return composition;

@@ -76,7 +76,7 @@ if [ -z "$video" ]; then
     if [ -s "$video" ] && [ "$video" -nt build/samples/scenes/shrike-scenes ]; then
         echo "it is there from an earlier run"
     else
-        build/samples/scenes/shrike-scenes --video --seed 7 --count 300 --size 640x480 --y4m "$video.part"
+        build/samples/scenes/shrike-scenes --video --seed 12 --count 300 --size 640x480 --y4m "$video.part"
         mv "$video.part" "$video"
     fi
 else
