@@ -62,7 +62,7 @@ cd "$(dirname "$0")/.."
 out=$PWD/build/demo
 
 say "1/5 Installing what is missing"
-samples/setup.sh
+if $window; then samples/setup.sh --window; else samples/setup.sh; fi
 
 say "2/5 Building in build/"
 [ -f build/build.ninja ] || meson setup build -Dgst=enabled -Dsamples=enabled -Dtests=disabled

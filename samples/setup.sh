@@ -1,6 +1,8 @@
 #!/bin/sh
 # Installs what building and running Shrike needs and is not there yet (Debian and its derivatives).
-# usage: samples/setup.sh [--tests]      --tests: also what tests/run.sh needs
+# usage: samples/setup.sh [--tests | --window]
+#   --tests     also what tests/run.sh needs
+#   --window    also what shows video on a screen
 set -eu
 
 packages="
@@ -11,11 +13,13 @@ packages="
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-libav
     python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0"
 test_packages="check vulkan-validationlayers"
+window_packages="gstreamer1.0-x"
 
 case "${1-}" in
     '') ;;
     --tests) packages="$packages $test_packages" ;;
-    *) echo "usage: $0 [--tests]" >&2; exit 2 ;;
+    --window) packages="$packages $window_packages" ;;
+    *) echo "usage: $0 [--tests | --window]" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then
