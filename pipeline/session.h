@@ -94,6 +94,7 @@ struct shk_session {
 
     /* Reference sessions. */
     void **tensors; /* per tensor, dense; constants point into the graph */
+    void **arguments; /* the arrays of the op that runs */
 };
 
 /* Copies between a dense array and the rows of a view whose first word is at `words`. Element size 1 or 4. */

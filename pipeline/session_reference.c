@@ -20,10 +20,24 @@ static enum shk_status create_tensors(struct shk_session *session, struct shk_er
     return SHK_OK;
 }
 
+/* Room for the inputs and outputs of any op: a concatenation may have many. */
+static enum shk_status create_arguments(struct shk_session *session, struct shk_error *error)
+{
+    size_t most = 1;
+    for (uint32_t i = 0; i < session->graph->op_count; i++) {
+        const struct shk_op *op = &session->graph->ops[i];
+        most = SHK_MAX(most, (size_t)op->input_count + op->output_count);
+    }
+    session->arguments = calloc(most, sizeof(*session->arguments));
+    return session->arguments ? SHK_OK : shk_fail_oom(error, most * sizeof(void *), "op arguments");
+}
+
 static enum shk_status reference_create(struct shk_session *session, struct shk_error *error)
 {
     const struct shk_graph *graph = session->graph;
     enum shk_status status = create_tensors(session, error);
+    if (!status)
+        status = create_arguments(session, error);
     for (uint32_t i = 0; i < session->slot_count && !status; i++) {
         struct shk_frame_slot *slot = &session->slots[i];
         slot->inputs = calloc(graph->input_count, sizeof(*slot->inputs));
@@ -43,6 +57,7 @@ static void reference_destroy(struct shk_session *session)
         if (!graph->tensors[t].data)
             free(session->tensors[t]);
     free(session->tensors);
+    free(session->arguments);
     for (uint32_t i = 0; session->slots && i < session->slot_count; i++) {
         struct shk_frame_slot *slot = &session->slots[i];
         for (uint32_t k = 0; slot->inputs && k < graph->input_count; k++)
@@ -92,12 +107,9 @@ static enum shk_status reference_submit(struct shk_session *session, struct shk_
     return SHK_OK;
 }
 
-/* An op has few inputs, but a concatenation may have many: the model says how many, so no fixed array. */
 static enum shk_status run_op(struct shk_session *session, const struct shk_op *op, struct shk_error *error)
 {
-    void **arrays = calloc((size_t)op->input_count + op->output_count + 1, sizeof(*arrays));
-    if (!arrays)
-        return shk_fail_oom(error, sizeof(*arrays), op->spelling->name);
+    void **arrays = session->arguments;
     for (uint32_t i = 0; i < op->input_count; i++)
         arrays[i] = op->inputs[i] == SHK_TENSOR_NONE ? NULL : session->tensors[op->inputs[i]];
     for (uint32_t i = 0; i < op->output_count; i++)
@@ -109,9 +121,7 @@ static enum shk_status run_op(struct shk_session *session, const struct shk_op *
         .outputs = arrays + op->input_count,
         .params = &session->params,
     };
-    enum shk_status status = op->def->reference(&run, error);
-    free(arrays);
-    return status;
+    return op->def->reference(&run, error);
 }
 
 static void take_inputs(struct shk_session *session, struct shk_frame_slot *slot)
