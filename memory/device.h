@@ -37,6 +37,7 @@ struct shk_device {
     PFN_vkGetCalibratedTimestampsEXT get_calibrated_timestamps; /* NULL if absent */
 
     atomic_uint_fast64_t validation_messages;
+    atomic_uint_fast64_t memory_serial; /* of the last shk_memory */
     struct shk_pool *pool;
 };
 
