@@ -44,8 +44,6 @@ struct shk_device {
     struct shk_pool *pool;
 };
 
-struct shk_device *shk_device_ref(struct shk_device *device);
-
 /* Calls vkQueueSubmit under the queue's lock. */
 enum shk_status shk_device_queue_submit(struct shk_device *device, const VkSubmitInfo *submit, VkFence fence,
                                         struct shk_error *error);
