@@ -238,9 +238,8 @@ static enum shk_status check_planes(const struct shk_preprocess *p, const struct
 }
 
 static enum shk_status check_offsets(const struct shk_preprocess *p, const struct shk_frame *frame, size_t size,
-                                     size_t *end, struct shk_error *error)
+                                     struct shk_error *error)
 {
-    *end = 0;
     for (uint32_t i = 0; i < p->plane_count; i++) {
         const struct shk_frame_plane *plane = &p->planes[i];
         size_t offset = frame->offset[i];
@@ -257,7 +256,6 @@ static enum shk_status check_offsets(const struct shk_preprocess *p, const struc
                             "be multiples of 4; copy the frame",
                             p->format.width, p->format.height, formats[p->format.format].name, i, offset,
                             frame->stride[i]);
-        *end = SHK_MAX(*end, offset + (size_t)needed);
     }
     return SHK_OK;
 }
@@ -367,11 +365,10 @@ enum shk_status shk_preprocess_stage(const struct shk_preprocess *p, const struc
 }
 
 enum shk_status shk_preprocess_check(const struct shk_preprocess *p, const struct shk_frame *frame, size_t size,
-                                     size_t *end, struct shk_error *error)
+                                     struct shk_error *error)
 {
     struct shk_rect crop;
-    size_t last;
-    enum shk_status status = check_offsets(p, frame, size, end ? end : &last, error);
+    enum shk_status status = check_offsets(p, frame, size, error);
     return status ? status : find_crop(p, frame, &crop, error);
 }
 

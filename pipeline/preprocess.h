@@ -88,11 +88,10 @@ enum shk_status shk_preprocess_init(struct shk_preprocess *p, const struct shk_g
 enum shk_status shk_preprocess_stage(const struct shk_preprocess *p, const struct shk_frame *frame, void *memory,
                                      struct shk_frame *staged, struct shk_error *error);
 
-/* Checks a frame by offsets and strides in a memory of `size` bytes, and its crop. *end (may be NULL): one past the last
- * byte of any plane. Errors: SHK_ERROR_INVALID_ARGUMENT as above, SHK_ERROR_UNSUPPORTED (an offset or stride that is no
- * multiple of 4). */
+/* Checks a frame by offsets and strides in a memory of `size` bytes, and its crop.
+ * Errors: SHK_ERROR_INVALID_ARGUMENT as above, SHK_ERROR_UNSUPPORTED (an offset or stride that is no multiple of 4). */
 enum shk_status shk_preprocess_check(const struct shk_preprocess *p, const struct shk_frame *frame, size_t size,
-                                     size_t *end, struct shk_error *error);
+                                     struct shk_error *error);
 
 /* Writes the header and tables of a frame that passed the check: `p->header_bytes` bytes aligned to 4. The planes'
  * memory begins at word `first_word` of what will be bound at SHK_BINDING_FRAME. *placement is for the frame's

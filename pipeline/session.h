@@ -33,7 +33,7 @@ struct shk_stream {
 struct shk_lane {
     void *user;
     const struct shk_stream *stream; /* until it was waited for; borrowed */
-    const struct shk_memory *memory; /* likewise */
+    struct shk_memory *memory;       /* likewise */
     struct shk_placement placement;
     void **outputs; /* dense, types of struct shk_tensor */
     struct shk_detection *detections;
@@ -136,8 +136,6 @@ static inline VkDeviceSize shk_session_lane(const struct shk_session *session, u
 
 enum shk_status shk_stream_init(struct shk_stream *stream, struct shk_session *session,
                                 const struct shk_frame_format *format, struct shk_error *error);
-/* A descriptor begins at a multiple of the device's alignment: so many bytes before the memory. */
-uint32_t shk_memory_lead(const struct shk_session *session, const struct shk_memory *memory);
 
 /* ---- session_record.c ---- */
 

@@ -277,17 +277,14 @@ static void device_write_tensors(struct shk_session *session, struct shk_frame_s
     }
 }
 
-/* What the CPU wrote for the slot. Memory that somebody else allocated is its owner's to make visible. */
+/* What the CPU wrote for the slot. */
 static enum shk_status flush(struct shk_session *session, struct shk_frame_slot *slot, struct shk_error *error)
 {
     if (slot->source == SHK_SOURCE_TENSORS)
         return shk_buffer_flush(session->device, &slot->staging->buffer, 0, slot->count * session->input_bytes, error);
     enum shk_status status = shk_buffer_flush(session->device, &slot->headers, 0, slot->headers.size, error);
-    for (uint32_t i = 0; i < slot->count && !status; i++) {
-        const struct shk_memory *memory = slot->lanes[i].memory;
-        if (memory->info.origin == SHK_ORIGIN_POOL)
-            status = shk_buffer_flush(session->device, &memory->buffer, 0, memory->buffer.size, error);
-    }
+    for (uint32_t i = 0; i < slot->count && !status; i++)
+        status = shk_memory_flush(slot->lanes[i].memory, error);
     return status;
 }
 

@@ -36,13 +36,12 @@ static enum shk_status send(struct shk_session *session, struct shk_frame_slot *
 }
 
 /* The frame passed shk_stream_check(). */
-static void write_frame(struct shk_session *session, struct shk_lane *lane, const struct shk_stream *stream,
-                        const struct shk_frame *frame)
+static void write_frame(struct shk_lane *lane, const struct shk_stream *stream, const struct shk_frame *frame)
 {
     lane->user = frame->user;
     lane->stream = stream;
     lane->memory = frame->memory;
-    shk_preprocess_write(&stream->preprocess, frame, shk_memory_lead(session, frame->memory) / 4, lane->header,
+    shk_preprocess_write(&stream->preprocess, frame, frame->memory->delta / 4, lane->header,
                          &lane->placement);
 }
 
@@ -64,7 +63,7 @@ enum shk_status shk_session_submit(struct shk_session *session, const struct shk
     if (status)
         return status;
     staged.memory = slot->staging;
-    write_frame(session, &slot->lanes[0], &session->stream, &staged);
+    write_frame(&slot->lanes[0], &session->stream, &staged);
     slot->upload_end = shk_time_ns();
     return send(session, slot, SHK_SOURCE_FRAMES, 1, ticket, error);
 }
@@ -99,7 +98,7 @@ enum shk_status shk_session_submit_batch(struct shk_session *session, const stru
         return status;
     slot->submit_start = slot->upload_start = slot->upload_end = start; /* nothing is copied */
     for (uint32_t i = 0; i < count; i++)
-        write_frame(session, &slot->lanes[i], frames[i].stream, &frames[i].frame);
+        write_frame(&slot->lanes[i], frames[i].stream, &frames[i].frame);
     return send(session, slot, SHK_SOURCE_FRAMES, count, ticket, error);
 }
 

@@ -33,11 +33,9 @@ static void bind_frame(struct shk_session *session, struct shk_frame_slot *slot,
 {
     struct shk_lane *lane = &slot->lanes[index];
     const struct shk_buffer *buffer = &lane->memory->buffer;
-    VkDeviceSize lead = shk_memory_lead(session, lane->memory);
     VkDeviceSize header = slot->headers.size / session->params.batch_size;
     shk_kernels_write_frame(
-        &session->kernels, lane->set,
-        &(VkDescriptorBufferInfo){buffer->buffer, buffer->offset - lead, buffer->size + lead},
+        &session->kernels, lane->set, &(VkDescriptorBufferInfo){buffer->buffer, buffer->offset, buffer->size},
         &(VkDescriptorBufferInfo){slot->headers.buffer, slot->headers.offset + index * header, header});
     lane->bound = lane->memory->serial;
 }

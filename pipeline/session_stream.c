@@ -37,13 +37,6 @@ void shk_stream_destroy(struct shk_stream **stream)
     *stream = NULL;
 }
 
-uint32_t shk_memory_lead(const struct shk_session *session, const struct shk_memory *memory)
-{
-    if (!session->device)
-        return 0;
-    return (uint32_t)(memory->buffer.offset & (session->device->limits.minStorageBufferOffsetAlignment - 1));
-}
-
 static const char *device_name(const struct shk_device *device)
 {
     return device ? device->info.name : "no device";
@@ -61,7 +54,7 @@ static enum shk_status check_memory(const struct shk_session *session, const str
                         "session's device",
                         device_name(memory->info.device), device_name(session->device),
                         memory->info.device && session->device ? " by another shk_device" : "");
-    uint64_t bytes = session->device ? memory->buffer.size + shk_memory_lead(session, memory) : memory->info.size;
+    uint64_t bytes = session->device ? memory->buffer.size : memory->info.size;
     uint32_t limit = session->device ? session->device->limits.maxStorageBufferRange : UINT32_MAX;
     if (bytes > limit)
         return shk_fail(error, SHK_ERROR_UNSUPPORTED,
@@ -75,14 +68,6 @@ enum shk_status shk_stream_check(const struct shk_stream *stream, const struct s
                                  struct shk_error *error)
 {
     const struct shk_memory *memory = frame->memory;
-    size_t end;
     enum shk_status status = check_memory(stream->session, memory, error);
-    if (!status)
-        status = shk_preprocess_check(&stream->preprocess, frame, memory->info.size, &end, error);
-    if (status || !stream->session->device || shk_align_up(end, 4) <= memory->buffer.size)
-        return status;
-    return shk_fail(error, SHK_ERROR_UNSUPPORTED,
-                    "the frame ends at byte %zu of a memory of %llu: the device reads words, the last one must be "
-                    "inside; copy the frame or make the memory a multiple of 4 bytes long",
-                    end, (unsigned long long)memory->buffer.size);
+    return status ? status : shk_preprocess_check(&stream->preprocess, frame, memory->info.size, error);
 }

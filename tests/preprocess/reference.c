@@ -21,7 +21,7 @@ static uint8_t *run(const struct scene *scene, struct shk_placement *placement)
     uint8_t *header = malloc(p.header_bytes), *planes = malloc(p.staged_bytes);
     uint8_t *tensor = malloc(graph->tensors[0].bytes);
     test_ok(shk_preprocess_stage(&p, &scene->frame, planes, &staged, &error), &error);
-    test_ok(shk_preprocess_check(&p, &staged, p.staged_bytes, NULL, &error), &error);
+    test_ok(shk_preprocess_check(&p, &staged, p.staged_bytes, &error), &error);
     shk_preprocess_write(&p, &staged, 0, header, placement);
     shk_preprocess_run(&p, tables, header, planes, tensor);
     free(header);

@@ -98,7 +98,12 @@ struct shk_device_adopt_params {
 SHK_API enum shk_status shk_device_adopt(const struct shk_device_adopt_params *params, struct shk_device **device,
                                          struct shk_error *error);
 
-/* Drops the caller's reference and sets *device to NULL; the Vulkan objects go when the last session has gone.
+/* One more reference, for somebody who keeps the device beyond its owner; dropped by shk_device_destroy(). Any thread
+ * that has a reference may call it. */
+SHK_API struct shk_device *shk_device_ref(struct shk_device *device);
+
+/* Drops the caller's reference and sets *device to NULL; the Vulkan objects go when the last reference has gone, those
+ * of sessions and memories among them.
  * NULL and *device == NULL are fine. */
 SHK_API void shk_device_destroy(struct shk_device **device);
 

@@ -40,22 +40,26 @@ SHK_API enum shk_status shk_memory_alloc(struct shk_device *device, size_t size,
 
 /* Lets the device read `size` bytes at `pointer`, which the caller owns and keeps until the last reference is gone.
  * The pages that hold its first and last byte are imported whole, as that is the only unit there is; nothing outside
- * of [pointer, pointer + size) is read. Errors: SHK_ERROR_UNSUPPORTED (no VK_EXT_external_memory_host; a
+ * of [pointer, pointer + size) is used. An import calls the driver (and pins pages): for memory that comes back frame
+ * after frame, not for a single one. `device` NULL: for sessions on the C reference, which read any memory.
+ * Errors: SHK_ERROR_INVALID_ARGUMENT (NULL, size 0), SHK_ERROR_UNSUPPORTED (no VK_EXT_external_memory_host; a
  * pointer that is not a multiple of 4; memory that the driver refuses), with the reason. */
 SHK_API enum shk_status shk_memory_import_host(struct shk_device *device, void *pointer, size_t size,
                                                struct shk_memory **memory, struct shk_error *error);
 
-/* Lets the device read a dma-buf. `fd` stays the caller's and may be closed at once; `size` is what of it may be
- * read, at most what lseek() says it has. The CPU does not see it (map is NULL). Errors: SHK_ERROR_UNSUPPORTED (no
- * VK_EXT_external_memory_dma_buf, or the driver refuses it), SHK_ERROR_INVALID_ARGUMENT (not a dma-buf, smaller
- * than `size`). */
+/* Lets the device read a dma-buf with linear rows. `fd` stays the caller's and may be closed at once; `size` is what of
+ * it may be read, at most what lseek() says it has. The CPU does not see it (map is NULL). The device does not wait for
+ * whoever writes: poll() the fd for POLLIN before each frame is submitted. Errors: SHK_ERROR_UNSUPPORTED (no
+ * VK_EXT_external_memory_dma_buf, or the driver refuses it), SHK_ERROR_INVALID_ARGUMENT (no device, not a dma-buf,
+ * smaller than `size`). */
 SHK_API enum shk_status shk_memory_import_dmabuf(struct shk_device *device, int fd, size_t size,
                                                  struct shk_memory **memory, struct shk_error *error);
 
 /* Wraps a range of a VkBuffer of the same VkDevice, created with VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, on an
  * adopted device (shk_device_adopt). The caller keeps it alive, and its writes are visible to the queue
- * (a semaphore or a fence waited for, a barrier recorded). `offset` is a multiple of minStorageBufferOffsetAlignment.
- * Errors: SHK_ERROR_INVALID_ARGUMENT, SHK_ERROR_UNSUPPORTED (offset), with what was expected. */
+ * (a semaphore or a fence waited for, a barrier recorded). `offset` is a multiple of minStorageBufferOffsetAlignment,
+ * `size` of 4. Errors: SHK_ERROR_INVALID_ARGUMENT (a device of Shrike's own making, an empty range),
+ * SHK_ERROR_UNSUPPORTED (offset, size), with what was expected. */
 SHK_API enum shk_status shk_memory_wrap_buffer(struct shk_device *device, VkBuffer buffer, VkDeviceSize offset,
                                                VkDeviceSize size, struct shk_memory **memory, struct shk_error *error);
 
