@@ -70,6 +70,8 @@ static void device_free(struct shk_device *device)
         shk_instance_destroy(device->instance, device->messenger);
     }
     pthread_mutex_destroy(&device->queue_mutex);
+    if (device->release)
+        device->release(device->lock_user);
     free(device);
 }
 
@@ -323,6 +325,7 @@ enum shk_status shk_device_adopt(const struct shk_device_adopt_params *params, s
         device_free(d);
         return status;
     }
+    d->release = params->release;
     *device = d;
     return SHK_OK;
 }

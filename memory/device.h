@@ -27,6 +27,7 @@ struct shk_device {
     bool owned;
     void (*lock_queue)(void *user); /* adopted devices; else queue_mutex */
     void (*unlock_queue)(void *user);
+    void (*release)(void *user); /* or NULL */
     void *lock_user;
     pthread_mutex_t queue_mutex;
 

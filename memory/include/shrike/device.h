@@ -88,6 +88,9 @@ struct shk_device_adopt_params {
     /* Called around every vkQueueSubmit on `queue`, never held across a wait. NULL: the queue is ours alone. */
     void (*lock_queue)(void *user);
     void (*unlock_queue)(void *user);
+    /* Called once, when the last reference to the shk_device has gone and no handle above is used any more, from
+     * whichever thread dropped it. May be NULL. Not called where shk_device_adopt() fails. */
+    void (*release)(void *user);
     void *user;
     uint64_t memory_budget;
     struct shk_log log;
