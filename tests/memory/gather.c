@@ -76,7 +76,7 @@ static void paint(struct shk_device *device, struct shk_slot *slot, struct pictu
     vkCmdCopyBufferToImage(commands, slot->input.buffer, picture->image, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL,
                            1, &region);
     test_ok(shk_slot_end(device, slot, SHK_COMMANDS_INFERENCE, &error), &error);
-    test_ok(shk_slot_submit(device, slot, SHK_COMMANDS_INFERENCE, &error), &error);
+    test_ok(shk_slot_submit(device, slot, &(uint32_t){SHK_COMMANDS_INFERENCE}, 1, &error), &error);
 }
 
 static void picture_init(struct shk_device *device, uint32_t width, uint32_t height, uint32_t texel_size,
@@ -136,7 +136,7 @@ START_TEST(test_images)
     picture_init(device, 37, 22, 1, 1, &luma);
     picture_init(device, 19, 11, 2, 2, &chroma);
     for (int i = 0; i < 2; i++)
-        test_ok(shk_slot_init(device, FRAME, 0, 0, &slots[i], &error), &error);
+        test_ok(shk_slot_init(device, FRAME, 0, 0, 1, &slots[i], &error), &error);
     test_ok(shk_gather_create(device, 2, 64 * 40, &gather, &error), &error);
     paint(device, &slots[0], &luma);
     paint(device, &slots[1], &chroma);
@@ -166,7 +166,7 @@ START_TEST(test_packed_image)
     struct shk_memory *memory = NULL;
 
     picture_init(device, 33, 9, 4, 3, &picture);
-    test_ok(shk_slot_init(device, FRAME, 0, 0, &slot, &error), &error);
+    test_ok(shk_slot_init(device, FRAME, 0, 0, 1, &slot, &error), &error);
     test_ok(shk_gather_create(device, 1, 33 * 4 * 9, &gather, &error), &error);
     paint(device, &slot, &picture);
     const struct shk_gather_plane plane = plane_of(&picture, 0, 33 * 4);
