@@ -152,11 +152,25 @@ static void reset_flow(GstShrikeDetect *self)
     GST_OBJECT_UNLOCK(self);
 }
 
+static gboolean take_regions(GstShrikeDetect *self)
+{
+    char *message = NULL;
+    GST_OBJECT_LOCK(self);
+    self->regions.source = self->region_source;
+    gboolean good = detect_regions_parse(&self->regions, self->roi, &message);
+    detect_regions_set_classes(&self->regions, self->object_class);
+    GST_OBJECT_UNLOCK(self);
+    if (!good)
+        GST_ELEMENT_ERROR(self, LIBRARY, SETTINGS, ("%s", message), ("while reading the property roi"));
+    g_free(message);
+    return good;
+}
+
 static gboolean start(GstShrikeDetect *self)
 {
     struct engine_settings settings;
     struct shk_error error;
-    gboolean started = ensure_engine(self, &settings);
+    gboolean started = ensure_engine(self, &settings) && take_regions(self);
     if (started) {
         started = engine_start(self->engine, &settings, &error);
         if (!started)

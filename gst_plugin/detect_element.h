@@ -51,7 +51,7 @@ struct _GstShrikeDetect {
     struct engine_settings settings;
     gboolean settings_changed; /* since the engine was opened */
     struct detect_options options;
-    struct detect_regions regions; /* changes in READY only */
+    enum detect_region_source region_source;
     char *roi, *object_class;
     struct latency_stats stats;
     GstClockTime latency;  /* as last answered, and announced with a LATENCY message when it changes */
@@ -65,6 +65,7 @@ struct _GstShrikeDetect {
     struct engine *engine;
     struct engine_stream *stream;
     guint depth; /* max-in-flight */
+    struct detect_regions regions;
 
     struct detect_queue queue;
     struct detect_frame_pool frames;

@@ -114,8 +114,8 @@ static gboolean set_engine_setting(struct engine_settings *settings, guint id, c
     }
 }
 
-/* With the object lock. What is wrong with a roi is said in *message. */
-static gboolean set_option(GstShrikeDetect *self, guint id, const GValue *value, char **message)
+/* With the object lock. A roi is parsed, and refused, when the element starts: only then somebody listens. */
+static gboolean set_option(GstShrikeDetect *self, guint id, const GValue *value)
 {
     switch (id) {
     case PROP_DROP_POLICY:
@@ -131,14 +131,12 @@ static gboolean set_option(GstShrikeDetect *self, guint id, const GValue *value,
         self->options.stats_interval = g_value_get_uint(value) * GST_MSECOND;
         return TRUE;
     case PROP_ROI:
-        if (detect_regions_parse(&self->regions, g_value_get_string(value), message))
-            replace_string(&self->roi, value);
+        replace_string(&self->roi, value);
         return TRUE;
     case PROP_INFERENCE_REGION:
-        self->regions.source = (enum detect_region_source)g_value_get_enum(value);
+        self->region_source = (enum detect_region_source)g_value_get_enum(value);
         return TRUE;
     case PROP_OBJECT_CLASS:
-        detect_regions_set_classes(&self->regions, g_value_get_string(value));
         replace_string(&self->object_class, value);
         return TRUE;
     default:
@@ -149,19 +147,15 @@ static gboolean set_option(GstShrikeDetect *self, guint id, const GValue *value,
 static void set_property(GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
     GstShrikeDetect *self = GST_SHRIKE_DETECT(object);
-    char *message = NULL;
     GST_OBJECT_LOCK(self);
     gboolean known = set_engine_setting(&self->settings, id, value);
     if (known)
         self->settings_changed = TRUE;
     else
-        known = set_option(self, id, value, &message);
+        known = set_option(self, id, value);
     GST_OBJECT_UNLOCK(self);
     if (!known)
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
-    if (message)
-        GST_ELEMENT_WARNING(self, LIBRARY, SETTINGS, ("%s", message), ("roi is as it was"));
-    g_free(message);
     if (id == PROP_MODEL_FILE)
         gst_shrike_detect_swap_model(self);
 }
@@ -229,7 +223,7 @@ static gboolean get_option(const GstShrikeDetect *self, guint id, GValue *value)
         g_value_set_string(value, self->roi);
         return TRUE;
     case PROP_INFERENCE_REGION:
-        g_value_set_enum(value, self->regions.source);
+        g_value_set_enum(value, self->region_source);
         return TRUE;
     case PROP_OBJECT_CLASS:
         g_value_set_string(value, self->object_class);
