@@ -50,5 +50,6 @@
 #define SHRIKE_FIELD_BATCH_SIZE "batch-size"
 #define SHRIKE_FIELD_DEVICE     "device"
 #define SHRIKE_FIELD_DETECTIONS "detections"
+#define SHRIKE_FIELD_STATUS     "status"
 
 #endif
