@@ -60,12 +60,22 @@ static void error_code(enum shk_status status, GQuark *domain, gint *code)
     }
 }
 
-void core_log_post_error(GstElement *element, const struct shk_error *error, const char *doing)
+static void post(GstElement *element, GstMessageType type, const struct shk_error *error, const char *doing)
 {
     GQuark domain;
     gint code;
     error_code(error->status, &domain, &code);
-    gst_element_message_full(element, GST_MESSAGE_ERROR, domain, code, g_strdup(error->message),
+    gst_element_message_full(element, type, domain, code, g_strdup(error->message),
                              g_strdup_printf("while %s: %s", doing, shk_status_string(error->status)),
                              __FILE__, G_STRFUNC, __LINE__);
+}
+
+void core_log_post_error(GstElement *element, const struct shk_error *error, const char *doing)
+{
+    post(element, GST_MESSAGE_ERROR, error, doing);
+}
+
+void core_log_post_warning(GstElement *element, const struct shk_error *error, const char *doing)
+{
+    post(element, GST_MESSAGE_WARNING, error, doing);
 }

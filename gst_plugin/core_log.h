@@ -15,6 +15,8 @@ struct shk_log core_log(GstObject *object);
 /* Posts one error message on the bus, in the domain and with the code that fits error->status, with
  * error->message as its text. `doing` says in the debug string what was going on ("opening the model"). */
 void core_log_post_error(GstElement *element, const struct shk_error *error, const char *doing);
+/* The same as a warning: the stream goes on. */
+void core_log_post_warning(GstElement *element, const struct shk_error *error, const char *doing);
 
 G_END_DECLS
 #endif

@@ -9,9 +9,24 @@
  * found is attached to it, together with where the time went (shrike_meta.h, or the README, describe both
  * metas).
  *
- * Up to #GstShrikeDetect:max-in-flight frames are on the device at a time. When all are taken the element
- * blocks upstream: put a leaky queue before it to drop frames instead. Frames leave in the order in which
- * they came, with all serialized events between them in their places.
+ * Up to #GstShrikeDetect:max-in-flight frames are on the device at a time. What happens to a frame that comes when
+ * all are taken says #GstShrikeDetect:drop-policy: it waits, and upstream with it (none); the newest is inferred next
+ * and those in between pass without (leaky); it is dropped (skip); it passes with the last detections (hold). So a
+ * live pipeline has a constant latency however slow the model is. Frames leave in the order in which they came, with
+ * all serialized events between them in their places. The LATENCY query is answered with what was measured.
+ *
+ * Elements with the same #GstShrikeDetect:engine-id, in one pipeline or in several of a process, share model, device
+ * and queue; up to #GstShrikeDetect:batch-size of their frames go to the device together.
+ *
+ * #GstShrikeDetect:model-file may be set while frames flow: the new model is loaded beside the old one and takes
+ * over between two frames. If it cannot be loaded, the old one goes on and a warning says why; an element message
+ * `shrike-model` says that it took over. Set #GstShrikeDetect:label-file first where both change.
+ *
+ * With #GstShrikeDetect:inference-region=roi-list the network looks at each region that an element upstream has
+ * found, #GstShrikeDetect:object-class among them.
+ *
+ * If the device is lost (a driver that resets), frames on it pass without detections, and the element goes on with
+ * the device opened anew; three losses within a minute are an error.
  *
  * All of the model runs on the chosen Vulkan device, or the element fails to start with a message that names
  * the op and the reason. The C reference implementation runs only where device=cpu-reference asks for it.
@@ -28,6 +43,20 @@
  * gst-launch-1.0 -m videotestsrc num-buffers=300 ! shrikedetect ! fakesink
  * ]| At the end of the stream a message `shrike-stats` with the percentiles of every stage is posted.
  *
+ * |[
+ * gst-launch-1.0 v4l2src ! videoconvert ! shrikedetect drop-policy=hold ! shrikeoverlay ! videoconvert ! autovideosink
+ * ]| A camera, never late: frames that the model has no time for carry the boxes of the last one that it saw.
+ * |[
+ * gst-launch-1.0 videotestsrc pattern=ball ! shrikedetect engine-id=a batch-size=2 ! fakesink \
+ *   videotestsrc pattern=ball ! shrikedetect engine-id=a batch-size=2 ! fakesink
+ * ]| Two streams, one model.
+ * |[
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! \
+ *   shrikedetect model-file=detect.tflite label-file=coco.txt ! \
+ *   shrikedetect model-file=faces.tflite inference-region=roi-list object-class=person ! \
+ *   shrikeoverlay ! videoconvert ! autovideosink
+ * ]| A second network on what the first one has found.
+ *
  * Environment: SHRIKE_VALIDATION=1 turns the Khronos validation layer on; its messages go to the debug
  * category `shrikecore` and their number is the field validation-messages of #GstShrikeDetect:stats.
  */
@@ -40,287 +69,250 @@
 GST_DEBUG_CATEGORY(shrike_detect_debug);
 #define GST_CAT_DEFAULT shrike_detect_debug
 
-enum {
-    PROP_0,
-    PROP_MODEL_FILE,
-    PROP_LABEL_FILE,
-    PROP_SCORE_THRESHOLD,
-    PROP_IOU_THRESHOLD,
-    PROP_MAX_DETECTIONS,
-    PROP_DEVICE,
-    PROP_MAX_IN_FLIGHT,
-    PROP_CACHE_DIR,
-    PROP_STATS,
-};
-
-#define DEFAULT_SCORE_THRESHOLD 0.5f
-#define DEFAULT_IOU_THRESHOLD   (-1.0f)
-#define DEFAULT_MAX_DETECTIONS  0
-#define DEFAULT_MAX_IN_FLIGHT   2
-
 G_DEFINE_TYPE(GstShrikeDetect, gst_shrike_detect, GST_TYPE_ELEMENT)
 
-static void replace_string(char **text, const GValue *value)
+/* ---- the engine ---- */
+
+/* A reference, or NULL; `with_stream`: only if frames may be flowing. Any thread. */
+static struct engine *take_engine(GstShrikeDetect *self, gboolean with_stream)
 {
-    g_free(*text);
-    *text = g_value_dup_string(value);
+    GST_OBJECT_LOCK(self);
+    gboolean there = self->engine && (self->stream || !with_stream);
+    struct engine *engine = there ? engine_ref(self->engine) : NULL;
+    GST_OBJECT_UNLOCK(self);
+    return engine;
 }
 
-static void set_property(GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+static void replace_engine(GstShrikeDetect *self, struct engine *engine)
 {
-    GstShrikeDetect *self = GST_SHRIKE_DETECT(object);
-    struct engine_settings *settings = &self->settings;
     GST_OBJECT_LOCK(self);
-    self->settings_changed = TRUE;
-    switch (id) {
-    case PROP_MODEL_FILE:
-        replace_string(&settings->model_file, value);
-        break;
-    case PROP_LABEL_FILE:
-        replace_string(&settings->label_file, value);
-        break;
-    case PROP_SCORE_THRESHOLD:
-        settings->score_threshold = g_value_get_float(value);
-        break;
-    case PROP_IOU_THRESHOLD:
-        settings->iou_threshold = g_value_get_float(value);
-        break;
-    case PROP_MAX_DETECTIONS:
-        settings->max_detections = g_value_get_uint(value);
-        break;
-    case PROP_DEVICE:
-        replace_string(&settings->device, value);
-        break;
-    case PROP_MAX_IN_FLIGHT:
-        settings->max_in_flight = g_value_get_uint(value);
-        break;
-    case PROP_CACHE_DIR:
-        replace_string(&settings->cache_dir, value);
-        break;
-    default:
-        G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
-        break;
+    struct engine *old = self->engine;
+    self->engine = engine;
+    self->failed = FALSE;
+    GST_OBJECT_UNLOCK(self);
+    engine_close(old);
+}
+
+static gboolean open_engine(GstShrikeDetect *self, const struct engine_settings *settings)
+{
+    struct shk_error error;
+    /* memory that others hold may outlive the element, and the device's log with it */
+    struct engine *engine = engine_open(settings, core_log(NULL), &error);
+    if (!engine) {
+        core_log_post_error(GST_ELEMENT(self), &error, "opening the device");
+        return FALSE;
     }
+    struct engine_device *device = engine_get_device(engine);
+    GST_INFO_OBJECT(self, "running on %s", device->name);
+    engine_device_unref(device);
+    replace_engine(self, engine);
+    return TRUE;
+}
+
+/* Opens what is not open yet, and all of it anew after a property was set or the engine has failed. */
+static gboolean ensure_engine(GstShrikeDetect *self, struct engine_settings *settings)
+{
+    GST_OBJECT_LOCK(self);
+    gboolean reopen = self->settings_changed || self->failed;
+    self->settings_changed = FALSE;
+    engine_settings_copy(settings, &self->settings);
+    GST_OBJECT_UNLOCK(self);
+    if (reopen)
+        replace_engine(self, NULL);
+    return self->engine || open_engine(self, settings);
+}
+
+static void warn_without_decoder(GstShrikeDetect *self)
+{
+    struct engine_model *model = engine_get_model(self->engine);
+    if (model && shk_model_decoder(model->model) == SHK_DECODER_NONE)
+        GST_ELEMENT_WARNING(self, STREAM, NOT_IMPLEMENTED,
+                            ("%s: no decoder for the outputs of this model: frames pass without detections",
+                             shk_model_name(model->model)),
+                            ("a sidecar file next to the model, named like it with .modelinfo at its end, "
+                             "can say which it is"));
+    engine_model_unref(model);
+}
+
+static void reset_flow(GstShrikeDetect *self)
+{
+    self->have_info = FALSE;
+    self->warned_crop = self->warned_regions = FALSE;
+    self->frame_number = 0;
+    self->last_report = gst_util_get_timestamp();
+    gst_segment_init(&self->segment, GST_FORMAT_UNDEFINED);
+    GstClockTime latency = engine_stream_worst_latency(self->stream, 0);
+    GST_OBJECT_LOCK(self);
+    latency_stats_reset(&self->stats);
+    self->latency = latency + latency / 4;
+    self->live = FALSE;
+    self->earliest = GST_CLOCK_TIME_NONE;
+    self->dropped = 0;
+    self->copy_reason = NULL;
     GST_OBJECT_UNLOCK(self);
 }
 
-static void get_property(GObject *object, guint id, GValue *value, GParamSpec *pspec)
+static gboolean start(GstShrikeDetect *self)
 {
-    GstShrikeDetect *self = GST_SHRIKE_DETECT(object);
-    const struct engine_settings *settings = &self->settings;
-    if (id == PROP_STATS) {
-        g_value_take_boxed(value, gst_shrike_detect_describe_stats(self));
+    struct engine_settings settings;
+    struct shk_error error;
+    gboolean started = ensure_engine(self, &settings);
+    if (started) {
+        started = engine_start(self->engine, &settings, &error);
+        if (!started)
+            core_log_post_error(GST_ELEMENT(self), &error, "opening the model");
+    }
+    if (started) {
+        struct engine_stream *stream = engine_stream_new(self->engine, settings.max_in_flight);
+        GST_OBJECT_LOCK(self);
+        self->depth = settings.max_in_flight;
+        self->stream = stream;
+        GST_OBJECT_UNLOCK(self);
+        /* one more waits under drop-policy=leaky */
+        detect_upload_init(&self->upload, GST_ELEMENT(self), self->depth + 1);
+        detect_upload_set_device(&self->upload, engine_get_device(self->engine));
+        warn_without_decoder(self);
+        reset_flow(self);
+    }
+    engine_settings_clear(&settings);
+    return started;
+}
+
+static void stop(GstShrikeDetect *self)
+{
+    gst_shrike_detect_drop_queued(self, NULL);
+    gst_shrike_detect_forget_held(self);
+    GST_OBJECT_LOCK(self);
+    struct engine_stream *stream = self->stream;
+    self->stream = NULL;
+    GST_OBJECT_UNLOCK(self);
+    engine_stream_free(stream);
+    detect_upload_clear(&self->upload);
+    g_clear_pointer(&self->labels, engine_labels_unref);
+}
+
+void gst_shrike_detect_fail(GstShrikeDetect *self, const struct shk_error *error, const char *doing)
+{
+    GST_OBJECT_LOCK(self);
+    gboolean said = self->failed;
+    self->failed = TRUE;
+    GST_OBJECT_UNLOCK(self);
+    if (!said)
+        core_log_post_error(GST_ELEMENT(self), error, doing);
+}
+
+/* ---- another model ---- */
+
+void gst_shrike_detect_follow_files(GstShrikeDetect *self)
+{
+    char *model_file, *label_file;
+    struct engine *engine = take_engine(self, FALSE);
+    if (!engine)
         return;
-    }
+    engine_get_files(engine, &model_file, &label_file);
+    engine_close(engine);
     GST_OBJECT_LOCK(self);
-    switch (id) {
-    case PROP_MODEL_FILE:
-        g_value_set_string(value, settings->model_file);
-        break;
-    case PROP_LABEL_FILE:
-        g_value_set_string(value, settings->label_file);
-        break;
-    case PROP_SCORE_THRESHOLD:
-        g_value_set_float(value, settings->score_threshold);
-        break;
-    case PROP_IOU_THRESHOLD:
-        g_value_set_float(value, settings->iou_threshold);
-        break;
-    case PROP_MAX_DETECTIONS:
-        g_value_set_uint(value, settings->max_detections);
-        break;
-    case PROP_DEVICE:
-        g_value_set_string(value, settings->device);
-        break;
-    case PROP_MAX_IN_FLIGHT:
-        g_value_set_uint(value, settings->max_in_flight);
-        break;
-    case PROP_CACHE_DIR:
-        g_value_set_string(value, settings->cache_dir);
-        break;
-    default:
-        G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
-        break;
-    }
+    g_free(self->settings.model_file);
+    g_free(self->settings.label_file);
+    self->settings.model_file = model_file;
+    self->settings.label_file = label_file;
     GST_OBJECT_UNLOCK(self);
+    g_object_notify(G_OBJECT(self), "model-file");
+    g_object_notify(G_OBJECT(self), "label-file");
+}
+
+static void swapped(GstElement *element)
+{
+    gst_shrike_detect_follow_files(GST_SHRIKE_DETECT(element));
+}
+
+void gst_shrike_detect_swap_model(GstShrikeDetect *self)
+{
+    struct engine_settings settings;
+    struct engine *engine = take_engine(self, TRUE);
+    if (!engine)
+        return;
+    GST_OBJECT_LOCK(self);
+    engine_settings_copy(&settings, &self->settings);
+    self->settings_changed = FALSE;
+    GST_OBJECT_UNLOCK(self);
+    engine_swap(engine, GST_ELEMENT(self), &settings, swapped);
+    engine_settings_clear(&settings);
+    engine_close(engine);
+}
+
+/* ---- statistics ---- */
+
+static void describe_engine(struct engine *engine, GstStructure *structure)
+{
+    struct engine_status status;
+    struct engine_device *device = engine_get_device(engine);
+    engine_get_status(engine, &status);
+    gst_structure_set(structure, "device", G_TYPE_STRING, device->name, "streams", G_TYPE_UINT, status.streams,
+                      "batch-size", G_TYPE_UINT, status.batch_size, "batches", G_TYPE_UINT64, status.batches,
+                      "batch-mean", G_TYPE_DOUBLE,
+                      status.batches ? (double)status.frames / (double)status.batches : 0.0, "device-losses",
+                      G_TYPE_UINT64, status.device_losses, NULL);
+    if (device->device)
+        gst_structure_set(structure, "validation-messages", G_TYPE_UINT64,
+                          shk_device_validation_messages(device->device), NULL);
+    engine_device_unref(device);
 }
 
 GstStructure *gst_shrike_detect_describe_stats(GstShrikeDetect *self)
 {
     GstStructure *structure = gst_structure_new_empty("shrike-stats");
     struct latency_stats *stats = g_new(struct latency_stats, 1);
+    struct engine *engine = take_engine(self, FALSE);
+    if (engine)
+        describe_engine(engine, structure);
+    engine_close(engine);
     GST_OBJECT_LOCK(self);
     *stats = self->stats;
-    if (self->engine.device_name[0])
-        gst_structure_set(structure, "device", G_TYPE_STRING, self->engine.device_name, NULL);
-    if (self->engine.device)
-        gst_structure_set(structure, "validation-messages", G_TYPE_UINT64,
-                          shk_device_validation_messages(self->engine.device), NULL);
+    gst_structure_set(structure, "latency", G_TYPE_UINT64, self->latency, "copy-reason", G_TYPE_STRING,
+                      self->copy_reason ? self->copy_reason : "", NULL);
     GST_OBJECT_UNLOCK(self);
     latency_stats_describe(stats, structure);
     g_free(stats);
     return structure;
 }
 
-/* Other threads see the engine through describe_stats(), so it is changed and taken away as a whole. */
-static void replace_engine(GstShrikeDetect *self, struct engine *engine)
-{
-    GST_OBJECT_LOCK(self);
-    self->engine = *engine;
-    self->session_failed = FALSE;
-    GST_OBJECT_UNLOCK(self);
-}
-
-static void close_engine(GstShrikeDetect *self)
-{
-    struct engine old = self->engine, none = {0};
-    replace_engine(self, &none);
-    engine_close(&old);
-    self->configured = FALSE;
-}
-
-static gboolean open_device(GstShrikeDetect *self, const struct engine_settings *settings)
-{
-    struct engine engine = {0};
-    struct shk_error error;
-    if (!engine_open_device(&engine, settings, core_log(GST_OBJECT(self)), &error)) {
-        core_log_post_error(GST_ELEMENT(self), &error, "opening the device");
-        return FALSE;
-    }
-    GST_INFO_OBJECT(self, "running on %s", engine.device_name);
-    replace_engine(self, &engine);
-    return TRUE;
-}
-
-static gboolean open_model(GstShrikeDetect *self, const struct engine_settings *settings)
-{
-    struct engine engine = self->engine;
-    struct shk_error error;
-    if (!engine_open_model(&engine, settings, &error)) {
-        core_log_post_error(GST_ELEMENT(self), &error, "opening the model");
-        return FALSE;
-    }
-    replace_engine(self, &engine);
-    self->slots = settings->max_in_flight;
-    if (shk_model_decoder(engine.model) == SHK_DECODER_NONE)
-        GST_ELEMENT_WARNING(self, STREAM, NOT_IMPLEMENTED,
-                            ("%s: no decoder for the outputs of this model: frames pass without detections",
-                             shk_model_name(engine.model)),
-                            ("a sidecar file next to the model, named like it with .modelinfo at its end, "
-                             "can say which it is"));
-    return TRUE;
-}
-
-/* Opens what is not open yet, and all of it anew after a property was set or the device was lost. */
-static gboolean ensure_engine(GstShrikeDetect *self, gboolean with_model)
-{
-    struct engine_settings settings;
-    GST_OBJECT_LOCK(self);
-    gboolean reopen = self->settings_changed || self->session_failed;
-    self->settings_changed = FALSE;
-    engine_settings_copy(&settings, &self->settings);
-    GST_OBJECT_UNLOCK(self);
-    if (reopen)
-        close_engine(self);
-    gboolean open = self->engine.device_name[0] || open_device(self, &settings);
-    if (open && with_model)
-        open = self->engine.session || open_model(self, &settings);
-    engine_settings_clear(&settings);
-    return open;
-}
+/* ---- the element ---- */
 
 static GstStateChangeReturn change_state(GstElement *element, GstStateChange transition)
 {
     GstShrikeDetect *self = GST_SHRIKE_DETECT(element);
-    if (transition == GST_STATE_CHANGE_NULL_TO_READY && !ensure_engine(self, FALSE))
-        return GST_STATE_CHANGE_FAILURE;
-    if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
-        if (!ensure_engine(self, TRUE))
+    if (transition == GST_STATE_CHANGE_NULL_TO_READY) {
+        struct engine_settings settings;
+        gboolean open = ensure_engine(self, &settings);
+        engine_settings_clear(&settings);
+        if (!open)
             return GST_STATE_CHANGE_FAILURE;
-        gst_shrike_detect_reset_flow(self);
     }
+    if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && !start(self))
+        return GST_STATE_CHANGE_FAILURE;
     GstStateChangeReturn result =
         GST_ELEMENT_CLASS(gst_shrike_detect_parent_class)->change_state(element, transition);
-    if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
-        gst_shrike_detect_drain_session(self);
+    if (transition == GST_STATE_CHANGE_PAUSED_TO_READY ||
+        (transition == GST_STATE_CHANGE_READY_TO_PAUSED && result == GST_STATE_CHANGE_FAILURE))
+        stop(self);
     if (transition == GST_STATE_CHANGE_READY_TO_NULL)
-        close_engine(self);
+        replace_engine(self, NULL);
     return result;
 }
 
 static void finalize(GObject *object)
 {
     GstShrikeDetect *self = GST_SHRIKE_DETECT(object);
-    close_engine(self);
+    engine_close(self->engine);
     engine_settings_clear(&self->settings);
+    detect_regions_clear(&self->regions);
+    g_free(self->roi);
+    g_free(self->object_class);
+    g_free(self->held.detections);
     detect_queue_clear(&self->queue);
+    detect_frame_pool_clear(&self->frames);
     G_OBJECT_CLASS(gst_shrike_detect_parent_class)->finalize(object);
-}
-
-static void install_properties(GObjectClass *class)
-{
-    const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
-    g_object_class_install_property(
-        class, PROP_MODEL_FILE,
-        g_param_spec_string(
-            "model-file", "Model file",
-            "TensorFlow Lite file with an int8 or uint8 quantized detector or classifier; unset: the "
-            "embedded default model, which finds simple shapes",
-            NULL, flags));
-    g_object_class_install_property(
-        class, PROP_LABEL_FILE,
-        g_param_spec_string(
-            "label-file", "Label file",
-            "Text file with one class name per line, UTF-8, as many as the model has classes; unset: "
-            "the default model's own names, \"class <id>\" for other models",
-            NULL, flags));
-    g_object_class_install_property(
-        class, PROP_SCORE_THRESHOLD,
-        g_param_spec_float("score-threshold", "Score threshold",
-                           "Detections with less confidence are not reported; 0: as the model says, "
-                           "else all",
-                           0.0f, 1.0f, DEFAULT_SCORE_THRESHOLD, flags));
-    g_object_class_install_property(
-        class, PROP_IOU_THRESHOLD,
-        g_param_spec_float(
-            "iou-threshold", "IoU threshold",
-            "Of two boxes of one class whose intersection over union is larger, only the more confident "
-            "is kept (non-maximum suppression); negative: as the model says, else 0.5",
-            -1.0f, 1.0f, DEFAULT_IOU_THRESHOLD, flags));
-    g_object_class_install_property(
-        class, PROP_MAX_DETECTIONS,
-        g_param_spec_uint(
-            "max-detections", "Maximum detections",
-            "Most detections reported per frame, the most confident ones; 0: as the model says, else 100", 0,
-            1000, DEFAULT_MAX_DETECTIONS, flags));
-    g_object_class_install_property(
-        class, PROP_DEVICE,
-        g_param_spec_string(
-            "device", "Device",
-            "Vulkan device: index, UUID or part of the name as listed by `shrike devices`; unset: the "
-            "best one; \"cpu-reference\": the plain C reference instead of Vulkan (same results, slow)",
-            NULL, flags));
-    g_object_class_install_property(
-        class, PROP_MAX_IN_FLIGHT,
-        g_param_spec_uint(
-            "max-in-flight", "Maximum frames in flight",
-            "Frames on the device at a time. 1 gives the least latency; more let the CPU prepare the "
-            "next frame while the device works. Upstream blocks when all are taken",
-            1, 16, DEFAULT_MAX_IN_FLIGHT, flags));
-    g_object_class_install_property(
-        class, PROP_CACHE_DIR,
-        g_param_spec_string(
-            "cache-dir", "Cache folder",
-            "Where the driver's compiled pipelines are kept, for a faster start; unset: shrike/ in the "
-            "user's cache folder; empty: nowhere",
-            NULL, flags));
-    g_object_class_install_property(
-        class, PROP_STATS,
-        g_param_spec_boxed(
-            "stats", "Statistics",
-            "frames, dropped, device, and <stage>-p50, -p95 and -p99 in ns over the last frames for the "
-            "stages queue, upload, preprocess, inference, readback, decode and total",
-            GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 
 static void gst_shrike_detect_class_init(GstShrikeDetectClass *class)
@@ -328,11 +320,9 @@ static void gst_shrike_detect_class_init(GstShrikeDetectClass *class)
     GstElementClass *element_class = GST_ELEMENT_CLASS(class);
     GObjectClass *object_class = G_OBJECT_CLASS(class);
     GST_DEBUG_CATEGORY_INIT(shrike_detect_debug, "shrikedetect", 0, "shrikedetect element");
-    object_class->set_property = set_property;
-    object_class->get_property = get_property;
     object_class->finalize = finalize;
     element_class->change_state = GST_DEBUG_FUNCPTR(change_state);
-    install_properties(object_class);
+    gst_shrike_detect_install_properties(object_class);
     gst_element_class_add_static_pad_template(element_class, gst_shrike_detect_pad_template(GST_PAD_SINK));
     gst_element_class_add_static_pad_template(element_class, gst_shrike_detect_pad_template(GST_PAD_SRC));
     gst_element_class_set_static_metadata(element_class, "Shrike object detector", "Filter/Analyzer/Video",
@@ -342,12 +332,8 @@ static void gst_shrike_detect_class_init(GstShrikeDetectClass *class)
 
 static void gst_shrike_detect_init(GstShrikeDetect *self)
 {
-    self->settings = (struct engine_settings){
-        .score_threshold = DEFAULT_SCORE_THRESHOLD,
-        .iou_threshold = DEFAULT_IOU_THRESHOLD,
-        .max_detections = DEFAULT_MAX_DETECTIONS,
-        .max_in_flight = DEFAULT_MAX_IN_FLIGHT,
-    };
+    gst_shrike_detect_init_properties(self);
     detect_queue_init(&self->queue);
+    detect_frame_pool_init(&self->frames);
     gst_shrike_detect_create_pads(self);
 }

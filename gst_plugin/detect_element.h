@@ -1,11 +1,15 @@
-/* shrikedetect: its instance, shared by detect_element.c (properties, states) and detect_flow.c (pads).
+/* shrikedetect: its instance, shared by detect_element.c (states), detect_properties.c, detect_pads.c (events, queries,
+ * activation), detect_input.c (sink pad's streaming thread) and detect_output.c (source pad's task).
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef SHRIKE_GST_DETECT_ELEMENT_H
 #define SHRIKE_GST_DETECT_ELEMENT_H
 
 #include <gst/video/video.h>
 
+#include "detect_meta.h"
 #include "detect_queue.h"
+#include "detect_regions.h"
+#include "detect_upload.h"
 #include "engine.h"
 #include "latency_stats.h"
 
@@ -14,6 +18,31 @@ G_BEGIN_DECLS
 #define GST_TYPE_SHRIKE_DETECT (gst_shrike_detect_get_type())
 G_DECLARE_FINAL_TYPE(GstShrikeDetect, gst_shrike_detect, GST, SHRIKE_DETECT, GstElement)
 
+/* What happens to a frame when max-in-flight frames are on the device. */
+enum detect_drop_policy {
+    DETECT_DROP_NONE,  /* upstream waits */
+    DETECT_DROP_LEAKY, /* the newest frame is inferred next, the one before passes without inference */
+    DETECT_DROP_SKIP,  /* the frame is dropped */
+    DETECT_DROP_HOLD,  /* the frame passes with the last detections */
+};
+
+/* Properties that may change while frames flow. */
+struct detect_options {
+    enum detect_drop_policy drop_policy;
+    guint interval; /* one frame of so many is inferred */
+    gboolean qos;
+    GstClockTime stats_interval; /* 0: no messages but that at the end */
+};
+
+/* The last detections, for frames that pass without inference under drop-policy=hold. Source pad's task only. */
+struct detect_held {
+    struct shk_detection *detections; /* room for ENGINE_MAX_DETECTIONS */
+    guint count;
+    struct engine_labels *labels;
+    GstClockTime pts;
+    gboolean valid;
+};
+
 struct _GstShrikeDetect {
     GstElement parent;
     GstPad *sinkpad, *srcpad;
@@ -21,35 +50,67 @@ struct _GstShrikeDetect {
     /* object lock */
     struct engine_settings settings;
     gboolean settings_changed; /* since the engine was opened */
+    struct detect_options options;
+    struct detect_regions regions; /* changes in READY only */
+    char *roi, *object_class;
     struct latency_stats stats;
-    GstClockTime latency;    /* as last answered, and announced with a LATENCY message when it changes */
-    gboolean live;           /* as the last LATENCY query found */
-    gboolean session_failed; /* nothing more can be submitted or waited for until the engine is reopened */
+    GstClockTime latency;  /* as last answered, and announced with a LATENCY message when it changes */
+    gboolean live;         /* as the last LATENCY query found */
+    GstClockTime earliest; /* running time before which downstream has no use for frames; none: no QoS event */
+    guint dropped;         /* frames since the last buffer left */
+    gboolean failed;       /* nothing more can be inferred until the engine is opened anew */
+    const char *copy_reason; /* why frames are copied for the device (static string); NULL: they are not */
 
     /* written by state changes, with the pads inactive and under the object lock, else only read */
-    struct engine engine;
-    guint slots;
+    struct engine *engine;
+    struct engine_stream *stream;
+    guint depth; /* max-in-flight */
 
     struct detect_queue queue;
+    struct detect_frame_pool frames;
 
     /* sink pad's streaming thread */
     GstVideoInfo info;
     gboolean have_info;
-    struct shk_frame_format format; /* what the session is configured for */
-    gboolean configured;
-    gboolean warned_crop;
+    GstSegment segment;
+    struct detect_upload upload;
+    guint64 frame_number;
+    gboolean warned_crop, warned_regions;
+
+    /* source pad's task */
+    struct detect_held held;
+    struct engine_labels *labels; /* of the last inferred frame; a reference */
+    GstClockTime last_report;
 };
 
 /* The stats property. */
 GstStructure *gst_shrike_detect_describe_stats(GstShrikeDetect *self);
 
-/* detect_flow.c */
+/* Reads model-file and label-file from the engine, whose model somebody has changed. */
+void gst_shrike_detect_follow_files(GstShrikeDetect *self);
+/* Has the engine change its model, if it runs. */
+void gst_shrike_detect_swap_model(GstShrikeDetect *self);
+
+/* Posts an error, once until the engine is opened anew. */
+void gst_shrike_detect_fail(GstShrikeDetect *self, const struct shk_error *error, const char *doing);
+
+/* detect_properties.c */
+void gst_shrike_detect_install_properties(GObjectClass *class);
+void gst_shrike_detect_init_properties(GstShrikeDetect *self);
+
+/* detect_pads.c */
 void gst_shrike_detect_create_pads(GstShrikeDetect *self);
-/* Forgets the stream before the pads start. */
-void gst_shrike_detect_reset_flow(GstShrikeDetect *self);
-/* Takes what is still on the device, once no thread of either pad runs. */
-void gst_shrike_detect_drain_session(GstShrikeDetect *self);
 GstStaticPadTemplate *gst_shrike_detect_pad_template(GstPadDirection direction);
+/* Cancels what has not reached the device, waits for the rest, and drops all that is queued, once no thread of either
+ * pad runs. Sticky events stay on `pad` unless it is NULL. */
+void gst_shrike_detect_drop_queued(GstShrikeDetect *self, GstPad *pad);
+
+/* detect_input.c */
+GstFlowReturn gst_shrike_detect_chain(GstPad *pad, GstObject *parent, GstBuffer *buffer);
+
+/* detect_output.c */
+void gst_shrike_detect_output_loop(gpointer self);
+void gst_shrike_detect_forget_held(GstShrikeDetect *self);
 
 GST_DEBUG_CATEGORY_EXTERN(shrike_detect_debug);
 

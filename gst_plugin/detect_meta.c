@@ -18,10 +18,10 @@ void detect_meta_register(void)
     g_once(&once, register_latency_meta, NULL);
 }
 
-static GQuark class_name(const struct detect_meta_context *context, guint class_id)
+static GQuark class_name(const struct engine_labels *labels, guint class_id)
 {
-    if (class_id < context->label_count)
-        return context->labels[class_id];
+    if (labels && class_id < labels->count)
+        return labels->names[class_id];
     char name[32];
     g_snprintf(name, sizeof(name), "class %u", class_id);
     return g_quark_from_string(name);
@@ -85,27 +85,72 @@ static void set_stages(GstStructure *fields, GstClock *clock, const struct shk_s
     }
 }
 
+/* ROI meta `index` of the buffer, or NULL. */
+static GstVideoRegionOfInterestMeta *nth_region(GstBuffer *buffer, gint index)
+{
+    gpointer state = NULL;
+    GstMeta *meta = NULL;
+    for (gint i = 0; i <= index; i++) {
+        meta = gst_buffer_iterate_meta_filtered(buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
+        if (!meta)
+            return NULL;
+    }
+    return (GstVideoRegionOfInterestMeta *)meta;
+}
+
+static void classify_region(GstVideoRegionOfInterestMeta *region, GQuark name, const struct shk_detection *detection)
+{
+    gst_video_region_of_interest_meta_add_param(
+        region, gst_structure_new(SHRIKE_CLASS_PARAMS, SHRIKE_FIELD_LABEL_ID, G_TYPE_INT, (gint)detection->class_id,
+                                  SHRIKE_FIELD_LABEL, G_TYPE_STRING, g_quark_to_string(name),
+                                  SHRIKE_FIELD_CONFIDENCE, G_TYPE_DOUBLE, (gdouble)detection->confidence, NULL));
+}
+
+/* The most confident class of a region is said of the region; boxes in it are regions of their own. */
+static void attach_part(GstBuffer *buffer, const struct detect_meta_context *context,
+                        const struct detect_meta_frame *frame, const struct detect_meta_part *part, GValue *list)
+{
+    gboolean classes = context->labels && context->labels->decoder == SHK_DECODER_CLASSIFICATION;
+    GstVideoRegionOfInterestMeta *parent = classes && part->parent >= 0 ? nth_region(buffer, part->parent) : NULL;
+    for (guint i = 0; i < part->count; i++) {
+        struct shk_detection detection = part->detections[i];
+        GQuark name = class_name(context->labels, detection.class_id);
+        if (!frame_area_transform(&frame->area, &detection))
+            continue;
+        if (parent && i == 0)
+            classify_region(parent, name, &detection);
+        if (!parent)
+            add_region(buffer, name, &frame->area, &detection);
+        append_detection(list, name, &detection);
+    }
+}
+
+static const char *status_string(const struct detect_meta_frame *frame)
+{
+    if (frame->reason == DETECT_REASON_NONE)
+        return SHRIKE_STATUS_INFERRED;
+    return frame->held ? SHRIKE_STATUS_HELD : SHRIKE_STATUS_PASSED;
+}
+
 void detect_meta_attach(GstBuffer *buffer, const struct detect_meta_context *context,
                         const struct detect_meta_frame *frame)
 {
     GValue list = G_VALUE_INIT;
     g_value_init(&list, GST_TYPE_ARRAY);
-    for (guint i = 0; i < frame->detection_count; i++) {
-        struct shk_detection detection = frame->detections[i];
-        if (!frame_area_transform(&frame->area, &detection))
-            continue;
-        GQuark name = class_name(context, detection.class_id);
-        add_region(buffer, name, &frame->area, &detection);
-        append_detection(&list, name, &detection);
-    }
+    for (guint i = 0; i < frame->part_count; i++)
+        attach_part(buffer, context, frame, &frame->parts[i], &list);
     /* of several detectors in a row the last one is read */
     GstCustomMeta *meta = gst_buffer_get_custom_meta(buffer, SHRIKE_LATENCY_META);
     if (!meta)
         meta = gst_buffer_add_custom_meta(buffer, SHRIKE_LATENCY_META);
     GstStructure *fields = gst_custom_meta_get_structure(meta);
     set_stages(fields, context->clock, frame->stages);
-    gst_structure_set(fields, SHRIKE_FIELD_DROPPED, G_TYPE_UINT, frame->dropped, SHRIKE_FIELD_IN_FLIGHT,
-                      G_TYPE_UINT, frame->in_flight, SHRIKE_FIELD_BATCH_SIZE, G_TYPE_UINT, frame->batch_size,
-                      SHRIKE_FIELD_DEVICE, G_TYPE_STRING, context->device, NULL);
+    gst_structure_set(fields, SHRIKE_FIELD_STATUS, G_TYPE_STRING, status_string(frame), SHRIKE_FIELD_REASON,
+                      G_TYPE_STRING, detect_reason_string(frame->reason), SHRIKE_FIELD_AGE, G_TYPE_UINT64,
+                      (guint64)frame->age, SHRIKE_FIELD_STREAM, G_TYPE_STRING, context->stream,
+                      SHRIKE_FIELD_FRAME, G_TYPE_UINT64, frame->number, SHRIKE_FIELD_DROPPED, G_TYPE_UINT,
+                      frame->dropped, SHRIKE_FIELD_IN_FLIGHT, G_TYPE_UINT, frame->in_flight,
+                      SHRIKE_FIELD_BATCH_SIZE, G_TYPE_UINT, frame->batch_size, SHRIKE_FIELD_DEVICE, G_TYPE_STRING,
+                      context->device, NULL);
     gst_structure_take_value(fields, SHRIKE_FIELD_DETECTIONS, &list);
 }

@@ -6,7 +6,7 @@
 #include <gst/video/video.h>
 #include <shrike/session.h>
 
-#include "frame_map.h"
+#include "detect_frame.h"
 
 G_BEGIN_DECLS
 
@@ -14,17 +14,28 @@ G_BEGIN_DECLS
 void detect_meta_register(void);
 
 struct detect_meta_context {
-    const GQuark *labels; /* class names; classes past `label_count` are called "class <id>" */
-    guint label_count;
+    const struct engine_labels *labels; /* class names; classes past their count are called "class <id>" */
     const char *device;
+    const char *stream;
     GstClock *clock; /* the pipeline's, or NULL */
 };
 
-struct detect_meta_frame {
+/* Detections that belong together: those of the frame, or of one region of it. */
+struct detect_meta_part {
     const struct shk_detection *detections;
-    guint detection_count;
+    guint count;
+    gint parent; /* which ROI meta of the buffer the region is, 0 first; -1: none */
+};
+
+struct detect_meta_frame {
+    const struct detect_meta_part *parts;
+    guint part_count;
+    gboolean held;             /* the parts are those of a frame `age` ago */
+    GstClockTime age;
+    enum detect_reason reason; /* NONE: inferred */
     struct shk_stage_time stages[SHK_STAGE_COUNT];
     struct frame_area area;
+    guint64 number;
     guint dropped, in_flight, batch_size;
 };
 

@@ -22,7 +22,6 @@ void detect_queue_init(struct detect_queue *queue)
 
 void detect_queue_clear(struct detect_queue *queue)
 {
-    detect_queue_drop(queue, NULL);
     g_cond_clear(&queue->changed);
     g_mutex_clear(&queue->lock);
 }
@@ -47,8 +46,10 @@ gboolean detect_queue_is_flushing(struct detect_queue *queue)
     return flushing;
 }
 
-static void drop_item(const struct detect_item *item, GstPad *pad)
+static void drop_item(const struct detect_item *item, GstPad *pad, detect_queue_frame_func dropped, gpointer data)
 {
+    if (item->kind == DETECT_ITEM_FRAME && item->frame)
+        dropped(item->frame, data);
     if (item->kind == DETECT_ITEM_EVENT && pad) {
         GstEvent *event = GST_EVENT_CAST(item->object);
         if (GST_EVENT_IS_STICKY(event) && GST_EVENT_TYPE(event) != GST_EVENT_SEGMENT &&
@@ -59,7 +60,7 @@ static void drop_item(const struct detect_item *item, GstPad *pad)
         gst_mini_object_unref(item->object);
 }
 
-void detect_queue_drop(struct detect_queue *queue, GstPad *pad)
+void detect_queue_drop(struct detect_queue *queue, GstPad *pad, detect_queue_frame_func dropped, gpointer data)
 {
     for (;;) {
         g_mutex_lock(&queue->lock);
@@ -74,17 +75,19 @@ void detect_queue_drop(struct detect_queue *queue, GstPad *pad)
         }
         g_cond_broadcast(&queue->changed);
         g_mutex_unlock(&queue->lock);
-        drop_item(&item, pad);
+        drop_item(&item, pad, dropped, data);
     }
     g_mutex_unlock(&queue->lock);
 }
 
-GstFlowReturn detect_queue_reserve(struct detect_queue *queue, guint slots, guint *in_flight)
+GstFlowReturn detect_queue_reserve(struct detect_queue *queue, guint slots, gboolean wait, guint *in_flight)
 {
     g_mutex_lock(&queue->lock);
-    while (!queue->flushing && queue->flow == GST_FLOW_OK && queue->reserved >= slots)
+    while (wait && !queue->flushing && queue->flow == GST_FLOW_OK && queue->reserved >= slots)
         g_cond_wait(&queue->changed, &queue->lock);
     GstFlowReturn flow = queue->flushing ? GST_FLOW_FLUSHING : queue->flow;
+    if (flow == GST_FLOW_OK && queue->reserved >= slots)
+        flow = GST_FLOW_CUSTOM_SUCCESS;
     if (flow == GST_FLOW_OK)
         *in_flight = ++queue->reserved;
     g_mutex_unlock(&queue->lock);
@@ -100,22 +103,22 @@ void detect_queue_frame_done(struct detect_queue *queue)
     g_mutex_unlock(&queue->lock);
 }
 
-guint detect_queue_reserved(struct detect_queue *queue)
+gboolean detect_queue_steal(struct detect_queue *queue, enum detect_reason reason, detect_queue_take_func take,
+                            gpointer data)
 {
+    gboolean taken = FALSE;
     g_mutex_lock(&queue->lock);
-    guint reserved = queue->reserved;
+    for (guint i = 0; i < queue->length && !taken; i++) {
+        struct detect_item *item = item_at(queue, i);
+        if (item->kind != DETECT_ITEM_FRAME || !item->frame || !take(item->frame, data))
+            continue;
+        taken = TRUE;
+        item->frame = NULL;
+        item->reason = reason;
+        queue->reserved--;
+    }
     g_mutex_unlock(&queue->lock);
-    return reserved;
-}
-
-gboolean detect_queue_wait_reserved(struct detect_queue *queue, guint frames)
-{
-    g_mutex_lock(&queue->lock);
-    while (!queue->flushing && queue->reserved > frames)
-        g_cond_wait(&queue->changed, &queue->lock);
-    gboolean reached = !queue->flushing;
-    g_mutex_unlock(&queue->lock);
-    return reached;
+    return taken;
 }
 
 gboolean detect_queue_push(struct detect_queue *queue, const struct detect_item *item)
@@ -133,8 +136,6 @@ gboolean detect_queue_push(struct detect_queue *queue, const struct detect_item 
         g_cond_broadcast(&queue->changed);
     }
     g_mutex_unlock(&queue->lock);
-    if (!taken)
-        drop_item(item, NULL);
     return taken;
 }
 

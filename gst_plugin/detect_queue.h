@@ -2,17 +2,16 @@
  * and queries between them, in their places.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The sink pad's streaming thread reserves a frame slot, submits, and pushes; the source pad's task pops,
- * waits for the device, and gives the slot back. Both ends block here and nowhere else, and both wake when
- * the queue is set flushing. A reserved slot stays counted until detect_queue_frame_done(), also when its
- * item was dropped by a flush: the device still has the frame. The lock is never held while anything outside
- * is called. */
+ * The sink pad's streaming thread reserves room for a frame, submits, and pushes; the source pad's task pops,
+ * waits for the device, and gives the room back. Both ends block here and wake when the queue is set flushing.
+ * Frames that the network does not see take part in the order, but reserve nothing. The lock is never held while
+ * anything outside is called, but for detect_queue_steal(). */
 #ifndef SHRIKE_GST_DETECT_QUEUE_H
 #define SHRIKE_GST_DETECT_QUEUE_H
 
 #include <gst/gst.h>
 
-#include "frame_map.h"
+#include "detect_frame.h"
 
 G_BEGIN_DECLS
 
@@ -25,8 +24,11 @@ struct detect_item {
     enum detect_item_kind kind;
     GstMiniObject *object; /* owned GstBuffer or GstEvent; borrowed GstQuery */
     /* frames only */
-    GstClockTime arrival; /* CLOCK_MONOTONIC */
-    guint in_flight;      /* frames on the device when this one was submitted, itself included */
+    guint64 number;
+    GstClockTime arrival;       /* CLOCK_MONOTONIC */
+    guint in_flight;            /* frames on the device when this one was submitted, itself included */
+    struct detect_frame *frame; /* owned; NULL: it passes without inference, for `reason` */
+    enum detect_reason reason;
     struct frame_area area;
 };
 
@@ -52,19 +54,24 @@ void detect_queue_clear(struct detect_queue *queue);
 void detect_queue_set_flushing(struct detect_queue *queue, gboolean flushing);
 gboolean detect_queue_is_flushing(struct detect_queue *queue);
 
+/* Called with each frame that is dropped, before its buffer goes. */
+typedef void (*detect_queue_frame_func)(struct detect_frame *frame, gpointer data);
+
 /* Drops what is queued. Sticky events are kept on `pad`, as a flush must not lose them; NULL: they go too. */
-void detect_queue_drop(struct detect_queue *queue, GstPad *pad);
+void detect_queue_drop(struct detect_queue *queue, GstPad *pad, detect_queue_frame_func dropped, gpointer data);
 
-/* Takes one of `slots` frame slots, waits until one is free. On GST_FLOW_OK *in_flight is the number of slots
- * taken; else flushing, or what downstream answered to an earlier frame. */
-GstFlowReturn detect_queue_reserve(struct detect_queue *queue, guint slots, guint *in_flight);
+/* Takes one of `slots` places; without `wait` GST_FLOW_CUSTOM_SUCCESS says that all are taken. On GST_FLOW_OK
+ * *in_flight is the number of places taken; else flushing, or what downstream answered to an earlier frame. */
+GstFlowReturn detect_queue_reserve(struct detect_queue *queue, guint slots, gboolean wait, guint *in_flight);
 void detect_queue_frame_done(struct detect_queue *queue);
-guint detect_queue_reserved(struct detect_queue *queue);
 
-/* Waits until no more than `frames` slots are taken. FALSE: flushing. */
-gboolean detect_queue_wait_reserved(struct detect_queue *queue, guint frames);
+/* Offers the queued frames to `take`, oldest first, until it takes one: that one then passes for `reason`, and its
+ * place is free again. With the lock held: `take` must not call back. FALSE: it took none. */
+typedef gboolean (*detect_queue_take_func)(struct detect_frame *frame, gpointer data);
+gboolean detect_queue_steal(struct detect_queue *queue, enum detect_reason reason, detect_queue_take_func take,
+                            gpointer data);
 
-/* Appends, waits for room. Takes the item's object, also when it returns FALSE (flushing). */
+/* Appends, waits for room. FALSE: flushing; the item is still the caller's. */
 gboolean detect_queue_push(struct detect_queue *queue, const struct detect_item *item);
 
 /* Sends a serialized query through the queue and waits for detect_queue_answer(). */

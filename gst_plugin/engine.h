@@ -1,49 +1,142 @@
-/* What shrikedetect runs frames on: device, model, labels and session, opened from the element's settings.
- * SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What frames run on: a device, a model, and two threads that keep the device busy. One element has an engine to
+ * itself, or several share one by name; their frames then go to the device in common batches.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ *     element: engine_open (READY) -> engine_start (PAUSED) -> engine_stream_new
+ *         -> { engine_submit -> engine_wait } ... -> engine_stream_free -> engine_close
+ *
+ * The dispatcher thread takes jobs from the streams in turn and sends them to the device; the collector thread waits
+ * for the device, copies the results into the jobs and gives the slot back at once. So nobody waits for the device
+ * with a lock held, and a stream whose downstream is blocked holds nothing that others need.
+ *
+ * Threads: everything may be called from any thread, but engine_submit and engine_stream_free of one stream not at the
+ * same time. */
 #ifndef SHRIKE_GST_ENGINE_H
 #define SHRIKE_GST_ENGINE_H
 
 #include <gst/gst.h>
 #include <shrike/session.h>
 
+#include "engine_model.h"
+#include "engine_settings.h"
+
 G_BEGIN_DECLS
 
-/* `device` that selects the plain C reference instead of Vulkan. */
-#define ENGINE_DEVICE_REFERENCE "cpu-reference"
+struct engine;
+struct engine_stream;
 
-/* The element's properties. Strings are owned. */
-struct engine_settings {
-    char *model_file; /* NULL or "": the embedded default model */
-    char *label_file; /* NULL or "": the default model's own labels, none for other models */
-    char *device;     /* as shk_device_params.select, or ENGINE_DEVICE_REFERENCE */
-    char *cache_dir;  /* NULL: the user's cache folder; "": no cache */
-    float score_threshold, iou_threshold;
-    guint max_detections;
-    guint max_in_flight;
+/* Largest max-detections that a session takes. */
+#define ENGINE_MAX_DETECTIONS 1000
+#define ENGINE_MAX_BATCH      32
+
+/* A device as long as anybody uses it; after a loss the engine has another one, with a higher number. */
+struct engine_device {
+    gatomicrefcount refs;
+    struct shk_device *device; /* NULL: the C reference */
+    GstObject *owner;          /* of an adopted device, or NULL */
+    char name[256];
+    guint number;
 };
 
-void engine_settings_copy(struct engine_settings *to, const struct engine_settings *from);
-void engine_settings_clear(struct engine_settings *settings);
+struct engine_device *engine_device_ref(struct engine_device *device);
+void engine_device_unref(struct engine_device *device);
 
-struct engine {
-    struct shk_device *device; /* NULL for the reference */
-    struct shk_model *model;
-    struct shk_session *session;
-    GQuark *labels; /* names of the classes, interned so that the metas can use them for ever */
-    guint label_count;
-    char device_name[256];
-    struct shk_log log;
+enum engine_job_state { ENGINE_JOB_IDLE, ENGINE_JOB_PENDING, ENGINE_JOB_RUNNING, ENGINE_JOB_DONE };
+
+enum engine_outcome {
+    ENGINE_OK,
+    ENGINE_CANCELLED, /* by engine_cancel(), before it reached the device */
+    ENGINE_LOST,      /* the device was lost meanwhile: there is another one now */
+    ENGINE_FAILED,    /* see error */
 };
 
-/* Device first and by itself: whether there is one is known on READY, and going back and forth between READY
- * and PAUSED must not pay for it. Both leave nothing behind when they fail. */
-gboolean engine_open_device(struct engine *engine, const struct engine_settings *settings, struct shk_log log,
-                            struct shk_error *error);
-gboolean engine_open_model(struct engine *engine, const struct engine_settings *settings,
-                           struct shk_error *error);
+/* One run of the network on a frame or on a part of it. The stream's element owns jobs, fills in the first part, and
+ * leaves a job alone between engine_submit() and the moment it is done. */
+struct engine_job {
+    struct shk_frame frame; /* with memory */
+    struct shk_frame_format format;
+    guint device_number; /* of the device that the memory is of */
 
-void engine_close_model(struct engine *engine);
+    enum engine_job_state state;
+    enum engine_outcome outcome;
+    struct shk_error error;
+    GstClockTime submitted, finished; /* CLOCK_MONOTONIC */
+    struct shk_stage_time stages[SHK_STAGE_COUNT];
+    struct shk_detection *detections; /* the job's own, room for ENGINE_MAX_DETECTIONS */
+    guint detection_count;
+    guint batch_size;
+    struct engine_labels *labels; /* a reference, given back by engine_job_reset() */
+
+    struct engine_stream *stream;
+    struct engine_job *next;
+    gboolean alone; /* not to share a batch, as its frame may be the one that a batch was refused for */
+};
+
+void engine_job_init(struct engine_job *job);
+void engine_job_reset(struct engine_job *job); /* to idle; a job that is done or idle */
+void engine_job_clear(struct engine_job *job);
+
+/* An engine of its own, or the one that has this engine_id. Opens the device unless it is open. NULL with *error: also
+ * when an engine of that name runs with other settings. */
+struct engine *engine_open(const struct engine_settings *settings, struct shk_log log, struct shk_error *error);
+struct engine *engine_ref(struct engine *engine);
+/* Drops a reference; with the last one all ends. NULL is fine. */
 void engine_close(struct engine *engine);
+
+/* Loads the model and starts the threads, unless another element has done so. */
+gboolean engine_start(struct engine *engine, const struct engine_settings *settings, struct shk_error *error);
+
+/* Runs on somebody else's device from now on: before engine_start(), and only if nobody shares the engine. Takes the
+ * caller's reference of `device` in any case. */
+gboolean engine_adopt(struct engine *engine, struct shk_device *device, GstObject *owner, struct shk_error *error);
+
+/* The device at this moment; a reference. */
+struct engine_device *engine_get_device(struct engine *engine);
+/* The model at this moment; a reference. NULL before engine_start() and while a lost device is being replaced. */
+struct engine_model *engine_get_model(struct engine *engine);
+/* TRUE with *error if the engine does not run any more: close it and open another one. */
+gboolean engine_is_broken(struct engine *engine, struct shk_error *error);
+/* Settings that may have changed by engine_swap(): copies of model_file and label_file, to be freed. */
+void engine_get_files(struct engine *engine, char **model_file, char **label_file);
+
+struct engine_status {
+    guint streams;
+    guint batch_size;
+    guint64 device_losses;
+    guint64 batches, frames; /* done; frames / batches is the mean batch */
+};
+void engine_get_status(struct engine *engine, struct engine_status *status);
+
+/* A place for one element's frames, at most `depth` at a time. */
+struct engine_stream *engine_stream_new(struct engine *engine, guint depth);
+/* Cancels what waits and waits for what runs. */
+void engine_stream_free(struct engine_stream *stream);
+void engine_stream_quiesce(struct engine_stream *stream);
+
+/* The longest that a frame of this stream has to wait for its result: batches of `batch_time` (0: as it was when the
+ * model was tried out), when every stream of the engine has sent all it may. */
+GstClockTime engine_stream_worst_latency(struct engine_stream *stream, GstClockTime batch_time);
+
+/* Waits while a lost device is being replaced, unless `cancelled` (see engine_stream_set_flushing). FALSE: cancelled. */
+gboolean engine_stream_wait_ready(struct engine_stream *stream);
+gboolean engine_is_ready(struct engine *engine);
+/* TRUE wakes engine_stream_wait_ready(). */
+void engine_stream_set_flushing(struct engine_stream *stream, gboolean flushing);
+
+/* Queues jobs for the device. What cannot be queued (failed engine, device of another number) is done at once, with
+ * its outcome: look at it with engine_wait(). */
+void engine_submit(struct engine_stream *stream, struct engine_job *const *jobs, guint count);
+/* Waits until the job is done. */
+void engine_wait(struct engine_stream *stream, struct engine_job *job);
+/* Takes all of these jobs back if none has reached the device. */
+gboolean engine_cancel(struct engine_stream *stream, struct engine_job *const *jobs, guint count);
+
+/* Loads the model_file and label_file of `settings` beside the running model, in a thread of its own, and lets them take
+ * over between two batches. `element` gets a warning if that fails, and the old model runs on; else an element message
+ * "shrike-model". `done` is then called from that thread. A second request while one is at work waits; of several that
+ * wait the newest wins, and `done` is not called for the others. */
+void engine_swap(struct engine *engine, GstElement *element, const struct engine_settings *settings,
+                 void (*done)(GstElement *element));
 
 G_END_DECLS
 #endif

@@ -14,17 +14,18 @@ static const struct {
     {GST_VIDEO_FORMAT_I420, SHK_FORMAT_I420},   {GST_VIDEO_FORMAT_YUY2, SHK_FORMAT_YUY2},
 };
 
-static gboolean describe_format(struct shk_frame_format *format, const GstVideoInfo *info,
-                                const GstVideoColorimetry *colorimetry)
+static gboolean describe_format(struct shk_frame_format *format, GstVideoFormat video, guint width, guint height,
+                                const GstVideoInfo *info)
 {
+    const GstVideoColorimetry *colorimetry = &info->colorimetry;
     gsize i = 0;
-    while (i < G_N_ELEMENTS(formats) && formats[i].video != GST_VIDEO_INFO_FORMAT(info))
+    while (i < G_N_ELEMENTS(formats) && formats[i].video != video)
         i++;
     if (i == G_N_ELEMENTS(formats))
         return FALSE;
     format->format = formats[i].pixel;
-    format->width = GST_VIDEO_INFO_WIDTH(info);
-    format->height = GST_VIDEO_INFO_HEIGHT(info);
+    format->width = width;
+    format->height = height;
     switch (colorimetry->matrix) {
     case GST_VIDEO_COLOR_MATRIX_FCC:
     case GST_VIDEO_COLOR_MATRIX_BT601:
@@ -45,58 +46,81 @@ static gboolean describe_format(struct shk_frame_format *format, const GstVideoI
     return TRUE;
 }
 
-static gboolean take_planes(struct frame_map *map)
+static void take_crop(struct frame_layout *layout, const GstVideoInfo *caps_info, GstBuffer *buffer)
 {
-    for (guint i = 0; i < GST_VIDEO_FRAME_N_PLANES(&map->video); i++) {
-        /* without GstVideoMeta all planes live in the first mapping */
-        const GstMapInfo *memory = &map->video.map[map->video.meta ? i : 0];
-        const guint8 *plane = GST_VIDEO_FRAME_PLANE_DATA(&map->video, i);
-        gint stride = GST_VIDEO_FRAME_PLANE_STRIDE(&map->video, i);
-        if (stride <= 0 || plane < memory->data || plane > memory->data + memory->size)
-            return FALSE;
-        map->frame.plane[i] = plane;
-        map->frame.plane_size[i] = memory->size - (gsize)(plane - memory->data);
-        map->frame.stride[i] = (guint)stride;
-    }
-    return TRUE;
-}
-
-static void take_crop(struct frame_map *map, const GstVideoInfo *caps_info, GstBuffer *buffer)
-{
-    struct frame_area *area = &map->area;
-    guint frame_width = map->format.width, frame_height = map->format.height;
+    struct frame_area *area = &layout->area;
+    guint frame_width = layout->format.width, frame_height = layout->format.height;
     *area = (struct frame_area){frame_width, frame_height, 0, 0, frame_width, frame_height};
     const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta(buffer);
     if (!crop)
         return;
     if (crop->width == 0 || crop->height == 0 || crop->x >= frame_width || crop->y >= frame_height) {
-        map->bad_crop = TRUE;
+        layout->bad_crop = TRUE;
         return;
     }
     struct shk_rect rect = {crop->x, crop->y, MIN(crop->width, frame_width - crop->x),
                             MIN(crop->height, frame_height - crop->y)};
-    map->frame.crop = rect;
+    layout->crop = rect;
     if (GST_VIDEO_INFO_WIDTH(caps_info) != (gint)frame_width ||
         GST_VIDEO_INFO_HEIGHT(caps_info) != (gint)frame_height)
         *area = (struct frame_area){frame_width, frame_height, rect.x, rect.y, rect.width, rect.height};
 }
 
-gboolean frame_map_acquire(struct frame_map *map, const GstVideoInfo *info, GstBuffer *buffer)
+/* Bytes of a plane of `info`'s format that count in a row, and its rows, for a frame of that size. */
+static void plane_size(GstVideoFormat format, guint plane, guint width, guint height, guint64 *row, guint64 *rows)
 {
-    memset(map, 0, sizeof(*map));
-    if (!gst_video_frame_map(&map->video, info, buffer, GST_MAP_READ))
-        return FALSE;
-    if (!describe_format(&map->format, &map->video.info, &info->colorimetry) || !take_planes(map)) {
-        gst_video_frame_unmap(&map->video);
-        return FALSE;
+    GstVideoInfo info;
+    gst_video_info_set_format(&info, format, width, height);
+    gint component[GST_VIDEO_MAX_COMPONENTS];
+    gst_video_format_info_component(info.finfo, plane, component);
+    *rows = (guint64)GST_VIDEO_INFO_COMP_HEIGHT(&info, component[0]);
+    *row = (guint64)GST_VIDEO_INFO_COMP_WIDTH(&info, component[0]) *
+           (guint64)GST_VIDEO_INFO_COMP_PSTRIDE(&info, component[0]);
+}
+
+/* Whether the planes lie in the buffer, by arithmetic that does not overflow. */
+static gboolean planes_fit(const struct frame_layout *layout, GstVideoFormat format, gsize size)
+{
+    for (guint i = 0; i < layout->plane_count; i++) {
+        guint64 row, rows;
+        plane_size(format, i, layout->format.width, layout->format.height, &row, &rows);
+        /* strides are 32 bits and heights at most 16 */
+        guint64 needed = (guint64)layout->stride[i] * (rows - 1) + row;
+        if (layout->stride[i] < row || layout->offset[i] > size || needed > size - layout->offset[i])
+            return FALSE;
     }
-    take_crop(map, info, buffer);
     return TRUE;
 }
 
-void frame_map_release(struct frame_map *map)
+gboolean frame_layout_describe(struct frame_layout *layout, const GstVideoInfo *info, GstBuffer *buffer)
 {
-    gst_video_frame_unmap(&map->video);
+    const GstVideoMeta *meta = gst_buffer_get_video_meta(buffer);
+    GstVideoFormat format = meta ? meta->format : GST_VIDEO_INFO_FORMAT(info);
+    guint width = meta ? meta->width : (guint)GST_VIDEO_INFO_WIDTH(info);
+    guint height = meta ? meta->height : (guint)GST_VIDEO_INFO_HEIGHT(info);
+    memset(layout, 0, sizeof(*layout));
+    if (width < 1 || height < 1 || width > G_MAXUINT16 || height > G_MAXUINT16 ||
+        !describe_format(&layout->format, format, width, height, info))
+        return FALSE;
+    layout->plane_count = GST_VIDEO_INFO_N_PLANES(info);
+    if (meta && (meta->n_planes != layout->plane_count || meta->format != GST_VIDEO_INFO_FORMAT(info)))
+        return FALSE;
+    for (guint i = 0; i < layout->plane_count; i++) {
+        gint stride = meta ? meta->stride[i] : GST_VIDEO_INFO_PLANE_STRIDE(info, i);
+        if (stride <= 0)
+            return FALSE;
+        layout->stride[i] = (guint)stride;
+        layout->offset[i] = meta ? meta->offset[i] : GST_VIDEO_INFO_PLANE_OFFSET(info, i);
+    }
+    if (!planes_fit(layout, format, gst_buffer_get_size(buffer)))
+        return FALSE;
+    take_crop(layout, info, buffer);
+    return TRUE;
+}
+
+void frame_layout_video_info(const struct frame_layout *layout, const GstVideoInfo *caps_info, GstVideoInfo *info)
+{
+    gst_video_info_set_format(info, GST_VIDEO_INFO_FORMAT(caps_info), layout->format.width, layout->format.height);
 }
 
 gboolean frame_area_transform(const struct frame_area *area, struct shk_detection *detection)

@@ -18,18 +18,23 @@ struct frame_area {
     guint x, y, width, height;
 };
 
-struct frame_map {
-    GstVideoFrame video;
+/* What a buffer holds, as its caps and its metas describe it. */
+struct frame_layout {
     struct shk_frame_format format;
-    struct shk_frame frame; /* the planes are valid until frame_map_release() */
+    guint plane_count;
+    gsize offset[3]; /* in the buffer */
+    guint stride[3];
+    struct shk_rect crop; /* {0}: none */
     struct frame_area area;
     gboolean bad_crop; /* the crop meta is empty or outside of the frame, and was ignored */
 };
 
-/* Maps for reading. `info` is that of the caps; GstVideoMeta overrides its strides, offsets and size.
- * FALSE: the buffer has not the memory that its caps or its GstVideoMeta promise. */
-gboolean frame_map_acquire(struct frame_map *map, const GstVideoInfo *info, GstBuffer *buffer);
-void frame_map_release(struct frame_map *map);
+/* `info` is that of the caps; GstVideoMeta overrides its strides, offsets and size. FALSE: the buffer is smaller
+ * than that, or its GstVideoMeta makes no sense. */
+gboolean frame_layout_describe(struct frame_layout *layout, const GstVideoInfo *info, GstBuffer *buffer);
+
+/* The format with default strides: what a copy of the frame has. */
+void frame_layout_video_info(const struct frame_layout *layout, const GstVideoInfo *caps_info, GstVideoInfo *info);
 
 /* Turns coordinates that are normalised to the frame in memory into ones normalised to `area`, clipped to it.
  * FALSE: nothing of the rectangle lies inside. */

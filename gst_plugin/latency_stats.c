@@ -15,7 +15,8 @@ void latency_stats_add(struct latency_stats *stats, const struct shk_stage_time 
     for (guint i = 0; i < SHK_STAGE_COUNT; i++)
         stats->stages[i][slot] = stages[i].duration;
     stats->service[slot] = stages[SHK_STAGE_UPLOAD].duration + stages[SHK_STAGE_PREPROCESS].duration +
-                           stages[SHK_STAGE_INFERENCE].duration + stages[SHK_STAGE_DECODE].duration;
+                           stages[SHK_STAGE_INFERENCE].duration + stages[SHK_STAGE_READBACK].duration +
+                           stages[SHK_STAGE_DECODE].duration;
 }
 
 static int compare(const void *a, const void *b)
@@ -44,8 +45,15 @@ void latency_stats_describe(const struct latency_stats *stats, GstStructure *str
 {
     static const guint percents[] = {50, 95, 99};
     guint64 sorted[LATENCY_STATS_WINDOW];
-    gst_structure_set(structure, "frames", G_TYPE_UINT64, stats->frames, "dropped", G_TYPE_UINT64,
-                      stats->dropped, NULL);
+    gst_structure_set(structure, "frames", G_TYPE_UINT64, stats->frames + stats->held + stats->passed, "inferred",
+                      G_TYPE_UINT64, stats->frames, "held", G_TYPE_UINT64, stats->held, "passed", G_TYPE_UINT64,
+                      stats->passed, "dropped", G_TYPE_UINT64, stats->dropped, "copied", G_TYPE_UINT64,
+                      stats->copied, "in-place", G_TYPE_UINT64, stats->in_place, NULL);
+    for (guint i = DETECT_REASON_NONE + 1; i < DETECT_REASON_COUNT; i++) {
+        char field[32];
+        g_snprintf(field, sizeof(field), "not-inferred-%s", detect_reason_string(i));
+        gst_structure_set(structure, field, G_TYPE_UINT64, stats->reasons[i], NULL);
+    }
     for (guint i = 0; i < SHK_STAGE_COUNT; i++) {
         gsize count = sort_window(stats, stats->stages[i], sorted);
         for (guint k = 0; k < G_N_ELEMENTS(percents); k++) {
@@ -58,7 +66,8 @@ void latency_stats_describe(const struct latency_stats *stats, GstStructure *str
 
 GstClockTime latency_stats_service_time(const struct latency_stats *stats)
 {
-    guint64 sorted[LATENCY_STATS_WINDOW];
-    gsize count = sort_window(stats, stats->service, sorted);
-    return percentile(sorted, count, 99);
+    guint64 longest = 0;
+    for (gsize i = 0; i < MIN(stats->frames, LATENCY_STATS_WINDOW); i++)
+        longest = MAX(longest, stats->service[i]);
+    return longest;
 }

@@ -8,13 +8,18 @@
 #include <gst/gst.h>
 #include <shrike/session.h>
 
+#include "detect_frame.h"
+
 G_BEGIN_DECLS
 
 /* Percentiles are over this many of the latest frames. */
 #define LATENCY_STATS_WINDOW 512
 
 struct latency_stats {
-    guint64 frames, dropped;
+    guint64 frames;                 /* through the network */
+    guint64 held, passed, dropped;  /* not */
+    guint64 reasons[DETECT_REASON_COUNT]; /* of those */
+    guint64 copied, in_place;       /* uploads */
     /* duration of every stage, and the time that the frame kept the device and its host thread busy */
     guint64 stages[SHK_STAGE_COUNT][LATENCY_STATS_WINDOW];
     guint64 service[LATENCY_STATS_WINDOW];
@@ -23,11 +28,11 @@ struct latency_stats {
 void latency_stats_reset(struct latency_stats *stats);
 void latency_stats_add(struct latency_stats *stats, const struct shk_stage_time stages[SHK_STAGE_COUNT]);
 
-/* Adds frames, dropped and <stage>-p50, -p95, -p99 to `structure`, all guint64, nanoseconds. */
+/* Adds the counters and <stage>-p50, -p95, -p99 to `structure`, all guint64, durations in nanoseconds. */
 void latency_stats_describe(const struct latency_stats *stats, GstStructure *structure);
 
-/* 99th percentile of upload + preprocess + inference + decode: what each frame adds to the wait of the next.
- * Queueing and readback are left out, for they also hold the time that a full downstream made us wait. */
+/* The longest upload + preprocess + inference + readback + decode in the window: what each frame adds to the wait of
+ * the next. 0: no frame yet. */
 GstClockTime latency_stats_service_time(const struct latency_stats *stats);
 
 G_END_DECLS

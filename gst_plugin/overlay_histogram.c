@@ -89,7 +89,7 @@ static struct layout measure(guint frame_width, guint frame_height)
     at.width = ceil(at.size * OVERLAY_PANEL_EMS);
     at.left = at.padding;
     at.chart_width = at.width - 2 * at.padding;
-    at.top = at.padding * 0.6 + at.row * 1.15;
+    at.top = at.padding * 0.6 + at.row * 2.15;
     at.chart_height = ceil(at.size * 3.6);
     at.height = ceil(at.top + at.chart_height + at.row + at.padding * 0.7);
     return at;
@@ -113,33 +113,34 @@ static void draw_bars(cairo_t *cairo, const struct layout *at, const struct bars
 static void draw_marks(cairo_t *cairo, struct overlay_text *text, const struct layout *at,
                        const struct bars *bars, const guint64 *sorted, gsize count)
 {
-    for (guint i = 0; i < G_N_ELEMENTS(marks); i++) {
+    double right = at->left + at->chart_width, column = at->size * 3.5, y = at->padding * 0.6;
+    for (gint i = G_N_ELEMENTS(marks) - 1; i >= 0; i--, right -= column) {
         const struct overlay_color *color = &marks[i].color;
-        static const PangoAlignment alignments[] = {PANGO_ALIGN_LEFT, PANGO_ALIGN_CENTER, PANGO_ALIGN_RIGHT};
         guint64 value = percentile(sorted, count, marks[i].percent);
         double share = (double)(value - bars->low) / (double)(bars->high - bars->low);
-        char label[32], number[16];
+        char number[16];
+        overlay_milliseconds(number, sizeof(number), value);
         cairo_set_source_rgb(cairo, color->red, color->green, color->blue);
         cairo_rectangle(cairo, at->left + share * at->chart_width - 0.75, at->top, 1.5, at->chart_height);
         cairo_fill(cairo);
-        overlay_milliseconds(number, sizeof(number), value);
-        g_snprintf(label, sizeof(label), "%s %s", marks[i].name, number);
-        overlay_show_text(cairo, text, label, at->left, at->padding * 0.6, at->chart_width, alignments[i]);
+        overlay_show_text(cairo, text, marks[i].name, right - column, y, column, PANGO_ALIGN_RIGHT);
+        overlay_show_text(cairo, text, number, right - column, y + at->row, column, PANGO_ALIGN_RIGHT);
     }
 }
 
-static void draw_axis(cairo_t *cairo, struct overlay_text *text, const struct layout *at,
-                      const struct bars *bars, gsize count)
+static void draw_words(cairo_t *cairo, struct overlay_text *text, const struct layout *at,
+                       const struct bars *bars, gsize count)
 {
-    char low[16], high[16], middle[48];
-    double y = at->top + at->chart_height + at->row * 0.1;
+    char low[16], high[16], frames[16];
+    double bottom = at->top + at->chart_height + at->row * 0.1, y = at->padding * 0.6;
     overlay_milliseconds(low, sizeof(low), bars->low);
     overlay_milliseconds(high, sizeof(high), bars->high);
-    g_snprintf(middle, sizeof(middle), "total ms, %u frame%s", (guint)count, count == 1 ? "" : "s");
+    g_snprintf(frames, sizeof(frames), "of %u", (guint)count);
     cairo_set_source_rgba(cairo, 1, 1, 1, 0.7);
-    overlay_show_text(cairo, text, low, at->left, y, at->chart_width, PANGO_ALIGN_LEFT);
-    overlay_show_text(cairo, text, middle, at->left, y, at->chart_width, PANGO_ALIGN_CENTER);
-    overlay_show_text(cairo, text, high, at->left, y, at->chart_width, PANGO_ALIGN_RIGHT);
+    overlay_show_text(cairo, text, "total ms", at->left, y, at->chart_width, PANGO_ALIGN_LEFT);
+    overlay_show_text(cairo, text, frames, at->left, y + at->row, at->chart_width, PANGO_ALIGN_LEFT);
+    overlay_show_text(cairo, text, low, at->left, bottom, at->chart_width, PANGO_ALIGN_LEFT);
+    overlay_show_text(cairo, text, high, at->left, bottom, at->chart_width, PANGO_ALIGN_RIGHT);
 }
 
 static void draw(struct overlay_histogram *histogram, struct overlay_text *text, const struct layout *at)
@@ -155,7 +156,7 @@ static void draw(struct overlay_histogram *histogram, struct overlay_text *text,
     overlay_panel_background(cairo, at->width, at->height, at->size);
     draw_bars(cairo, at, &bars);
     draw_marks(cairo, text, at, &bars, sorted, count);
-    draw_axis(cairo, text, at, &bars, count);
+    draw_words(cairo, text, at, &bars, count);
 }
 
 /* FALSE: it fits nowhere without covering most of the frame, or the panel. */

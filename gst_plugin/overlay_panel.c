@@ -23,9 +23,9 @@ static gboolean count_status(struct overlay_panel *panel, const GstStructure *fi
 {
     const char *status = gst_structure_get_string(fields, SHRIKE_FIELD_STATUS);
     panel->has_status |= status != NULL;
-    if (g_strcmp0(status, "held") == 0)
+    if (g_strcmp0(status, SHRIKE_STATUS_HELD) == 0)
         panel->held++;
-    else if (g_strcmp0(status, "passed") == 0)
+    else if (g_strcmp0(status, SHRIKE_STATUS_PASSED) == 0)
         panel->passed++;
     else
         return TRUE;

@@ -8,12 +8,23 @@
  *        confidence                  gdouble   0 to 1
  *        x_min, y_min, x_max, y_max  gdouble   0 is the left or top edge of the frame, 1 the right or bottom
  *
+ *    A classifier that looked at regions of an element upstream (inference-region=roi-list) makes no regions of its
+ *    own: it adds a param structure "classification" {label_id, label (string), confidence} to those.
+ *
  * 2. One GstCustomMeta "ShrikeLatency". It has no tags, so converters and scalers keep it. In C:
  *        GstCustomMeta *meta = gst_buffer_get_custom_meta(buffer, "ShrikeLatency");
  *        GstStructure *fields = gst_custom_meta_get_structure(meta);
  *    in Python: buffer.get_custom_meta("ShrikeLatency").get_structure(). Its fields:
  *        <stage>-start     guint64  nanoseconds, see below
  *        <stage>-duration  guint64  nanoseconds
+ *        status            string   "inferred": the network saw this frame; "held": the detections are those of an
+ *                                   earlier frame; "passed": it did not, and there are none
+ *        reason            string   why it did not: "policy" (max-in-flight frames were on the device: drop-policy),
+ *                                   "interval" (inference-interval), "qos" (it would have come too late downstream),
+ *                                   "device-lost"; "" if it did
+ *        age               guint64  of held detections: nanoseconds between that frame's time stamp and this one's
+ *        stream            string   name of the element that wrote this
+ *        frame             guint64  number of the frame in its stream, from 0
  *        dropped           guint    frames dropped since the last buffer
  *        in-flight         guint    frames on the device when this one was submitted, itself included
  *        batch-size        guint    frames that shared the device's work with this one, itself included
@@ -38,6 +49,10 @@
 
 #define SHRIKE_LATENCY_META     "ShrikeLatency"
 #define SHRIKE_DETECTION_PARAMS "detection"
+#define SHRIKE_CLASS_PARAMS     "classification"
+#define SHRIKE_STATUS_INFERRED  "inferred"
+#define SHRIKE_STATUS_HELD      "held"
+#define SHRIKE_STATUS_PASSED    "passed"
 #define SHRIKE_FIELD_LABEL_ID   "label_id"
 #define SHRIKE_FIELD_LABEL      "label"
 #define SHRIKE_FIELD_CONFIDENCE "confidence"
@@ -45,11 +60,15 @@
 #define SHRIKE_FIELD_Y_MIN      "y_min"
 #define SHRIKE_FIELD_X_MAX      "x_max"
 #define SHRIKE_FIELD_Y_MAX      "y_max"
+#define SHRIKE_FIELD_STATUS     "status"
+#define SHRIKE_FIELD_REASON     "reason"
+#define SHRIKE_FIELD_AGE        "age"
+#define SHRIKE_FIELD_STREAM     "stream"
+#define SHRIKE_FIELD_FRAME      "frame"
 #define SHRIKE_FIELD_DROPPED    "dropped"
 #define SHRIKE_FIELD_IN_FLIGHT  "in-flight"
 #define SHRIKE_FIELD_BATCH_SIZE "batch-size"
 #define SHRIKE_FIELD_DEVICE     "device"
 #define SHRIKE_FIELD_DETECTIONS "detections"
-#define SHRIKE_FIELD_STATUS     "status"
 
 #endif

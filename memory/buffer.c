@@ -63,7 +63,7 @@ static enum shk_status copy_and_wait(struct shk_device *device, struct shk_slot 
     shk_cmd_barrier(commands);
     status = shk_slot_end(device, slot, SHK_COMMANDS_INFERENCE, error);
     if (!status)
-        status = shk_slot_submit(device, slot, SHK_COMMANDS_INFERENCE, error);
+        status = shk_slot_submit(device, slot, (uint32_t[]){SHK_COMMANDS_INFERENCE}, 1, error);
     if (!status)
         status = shk_slot_wait(device, slot, UINT64_MAX, error);
     return status;
@@ -88,7 +88,7 @@ enum shk_status shk_buffer_write(struct shk_device *device, const struct shk_buf
     enum shk_status status = check_range(buffer, offset, size, error);
     if (status || size == 0)
         return status;
-    status = shk_slot_init(device, SHK_MIN(size, TRANSFER_CHUNK), 0, 0, &slot, error);
+    status = shk_slot_init(device, SHK_MIN(size, TRANSFER_CHUNK), 0, 0, 1, &slot, error);
     if (status)
         return status;
     for (uint64_t done = 0, n; done < size && !status; done += n) {
@@ -111,7 +111,7 @@ enum shk_status shk_buffer_read(struct shk_device *device, const struct shk_buff
     enum shk_status status = check_range(buffer, offset, size, error);
     if (status || size == 0)
         return status;
-    status = shk_slot_init(device, 0, SHK_MIN(size, TRANSFER_CHUNK), 0, &slot, error);
+    status = shk_slot_init(device, 0, SHK_MIN(size, TRANSFER_CHUNK), 0, 1, &slot, error);
     if (status)
         return status;
     for (uint64_t done = 0, n; done < size && !status; done += n) {

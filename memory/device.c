@@ -70,7 +70,31 @@ static void device_free(struct shk_device *device)
         shk_instance_destroy(device->instance, device->messenger);
     }
     pthread_mutex_destroy(&device->queue_mutex);
+    if (device->release)
+        device->release(device->lock_user);
     free(device);
+}
+
+/* What the enabled extensions bring. An extension whose functions are not there is as good as absent. */
+static void load_extensions(struct shk_device *device)
+{
+    struct shk_device_info *info = &device->info;
+    VkDevice handle = device->device;
+
+    if (info->calibrated_timestamps)
+        device->get_calibrated_timestamps =
+            (PFN_vkGetCalibratedTimestampsEXT)vkGetDeviceProcAddr(handle, "vkGetCalibratedTimestampsEXT");
+    if (info->external_memory_host)
+        device->get_host_pointer_properties = (PFN_vkGetMemoryHostPointerPropertiesEXT)vkGetDeviceProcAddr(
+            handle, "vkGetMemoryHostPointerPropertiesEXT");
+    if (info->dma_buf)
+        device->get_memory_fd_properties =
+            (PFN_vkGetMemoryFdPropertiesKHR)vkGetDeviceProcAddr(handle, "vkGetMemoryFdPropertiesKHR");
+    info->calibrated_timestamps = device->get_calibrated_timestamps != NULL;
+    info->external_memory_host = device->get_host_pointer_properties != NULL;
+    info->dma_buf = device->get_memory_fd_properties != NULL;
+    if (info->external_memory_host)
+        device->host_pointer_alignment = shk_host_pointer_alignment(device->physical);
 }
 
 /* What created and adopted devices share, once the Vulkan handles are there. */
@@ -81,10 +105,7 @@ static enum shk_status device_init(struct shk_device *device, uint64_t memory_bu
     vkGetPhysicalDeviceProperties(device->physical, &properties);
     device->limits = properties.limits;
     vkGetPhysicalDeviceMemoryProperties(device->physical, &device->memory);
-    if (device->info.calibrated_timestamps)
-        device->get_calibrated_timestamps = (PFN_vkGetCalibratedTimestampsEXT)vkGetDeviceProcAddr(
-            device->device, "vkGetCalibratedTimestampsEXT");
-    device->info.calibrated_timestamps = device->get_calibrated_timestamps != NULL;
+    load_extensions(device);
     enum shk_status status = shk_pool_create(device, memory_budget, &device->pool, error);
     if (status)
         return status;
@@ -304,6 +325,7 @@ enum shk_status shk_device_adopt(const struct shk_device_adopt_params *params, s
         device_free(d);
         return status;
     }
+    d->release = params->release;
     *device = d;
     return SHK_OK;
 }

@@ -27,6 +27,7 @@ struct shk_device {
     bool owned;
     void (*lock_queue)(void *user); /* adopted devices; else queue_mutex */
     void (*unlock_queue)(void *user);
+    void (*release)(void *user); /* or NULL */
     void *lock_user;
     pthread_mutex_t queue_mutex;
 
@@ -34,13 +35,16 @@ struct shk_device {
     VkPhysicalDeviceMemoryProperties memory;
     uint64_t memory_budget;
     uint64_t timestamp_mask; /* valid bits of the queue family; 0: no timestamps */
-    PFN_vkGetCalibratedTimestampsEXT get_calibrated_timestamps; /* NULL if absent */
+    VkDeviceSize host_pointer_alignment; /* of imported host memory */
+    /* NULL where the extension is not enabled. */
+    PFN_vkGetCalibratedTimestampsEXT get_calibrated_timestamps;
+    PFN_vkGetMemoryHostPointerPropertiesEXT get_host_pointer_properties;
+    PFN_vkGetMemoryFdPropertiesKHR get_memory_fd_properties;
 
     atomic_uint_fast64_t validation_messages;
+    atomic_uint_fast64_t memory_serial; /* of the last shk_memory */
     struct shk_pool *pool;
 };
-
-struct shk_device *shk_device_ref(struct shk_device *device);
 
 /* Calls vkQueueSubmit under the queue's lock. */
 enum shk_status shk_device_queue_submit(struct shk_device *device, const VkSubmitInfo *submit, VkFence fence,

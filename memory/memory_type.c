@@ -21,6 +21,7 @@ static int type_score(enum shk_memory_kind kind, VkMemoryPropertyFlags flags)
     case SHK_MEMORY_UPLOAD: /* the device-local window of a discrete GPU is small: leave it alone */
         return visible ? coherent * 4 + !local * 2 + !cached : -1;
     case SHK_MEMORY_READBACK:
+    case SHK_MEMORY_FRAME: /* reading uncached memory costs far more than a flush */
         return visible ? cached * 4 + coherent * 2 + !local : -1;
     default:
         return -1;

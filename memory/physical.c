@@ -166,6 +166,17 @@ bool shk_physical_describe(VkInstance instance, VkPhysicalDevice handle, uint32_
     return true;
 }
 
+VkDeviceSize shk_host_pointer_alignment(VkPhysicalDevice handle)
+{
+    VkPhysicalDeviceExternalMemoryHostPropertiesEXT host = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT};
+    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                              .pNext = &host};
+
+    vkGetPhysicalDeviceProperties2(handle, &properties);
+    return SHK_MAX(host.minImportedHostPointerAlignment, 4);
+}
+
 enum shk_status shk_physical_list(VkInstance instance, struct shk_physical **list, uint32_t *count,
                                   struct shk_error *error)
 {

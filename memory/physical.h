@@ -58,6 +58,9 @@ enum shk_status shk_physical_list(VkInstance instance, struct shk_physical **lis
 bool shk_physical_describe(VkInstance instance, VkPhysicalDevice handle, uint32_t index,
                            struct shk_physical *physical);
 
+/* Of host memory that is imported; only where VK_EXT_external_memory_host is offered. */
+VkDeviceSize shk_host_pointer_alignment(VkPhysicalDevice handle);
+
 /* `select` as in shk_device_params. On failure the message lists what there is. */
 enum shk_status shk_physical_select(const struct shk_physical *list, uint32_t count, const char *select,
                                     const struct shk_physical **chosen, struct shk_error *error);

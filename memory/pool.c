@@ -39,7 +39,11 @@ struct shk_pool {
 };
 
 static const char *const kind_names[SHK_MEMORY_KIND_COUNT] = {
-    [SHK_MEMORY_DEVICE] = "device", [SHK_MEMORY_UPLOAD] = "upload", [SHK_MEMORY_READBACK] = "readback"};
+    [SHK_MEMORY_DEVICE] = "device",
+    [SHK_MEMORY_UPLOAD] = "upload",
+    [SHK_MEMORY_READBACK] = "readback",
+    [SHK_MEMORY_FRAME] = "frame",
+};
 
 /* What the heap has left for us, as far as the driver tells. */
 static uint64_t heap_room(const struct shk_pool *pool, uint32_t heap)

@@ -13,6 +13,8 @@ enum shk_memory_kind {
     SHK_MEMORY_DEVICE,   /* read and written by shaders: device local */
     SHK_MEMORY_UPLOAD,   /* written once by the CPU, read by the device: host visible, coherent if possible */
     SHK_MEMORY_READBACK, /* written by the device, read by the CPU: host visible and cached if possible */
+    SHK_MEMORY_FRAME,    /* written and read by the CPU (a decoder looks back at its frames), read by the device: as
+                            READBACK */
     SHK_MEMORY_KIND_COUNT,
 };
 

@@ -4,7 +4,8 @@
 #include <string.h>
 
 enum shk_status shk_slot_init(struct shk_device *device, VkDeviceSize input_size, VkDeviceSize output_size,
-                              uint32_t query_count, struct shk_slot *slot, struct shk_error *error)
+                              uint32_t query_count, uint32_t variants, struct shk_slot *slot,
+                              struct shk_error *error)
 {
     struct shk_slot s = {0};
     const VkCommandPoolCreateInfo pool_info = {
@@ -27,7 +28,7 @@ enum shk_status shk_slot_init(struct shk_device *device, VkDeviceSize input_size
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
         .commandPool = s.command_pool,
         .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-        .commandBufferCount = SHK_COMMANDS_COUNT,
+        .commandBufferCount = SHK_COMMANDS_INFERENCE + variants,
     };
     status = shk_check_vk(vkAllocateCommandBuffers(device->device, &commands_info, s.commands),
                           "vkAllocateCommandBuffers", error);
@@ -71,7 +72,7 @@ void shk_slot_finish(struct shk_device *device, struct shk_slot *slot)
     *slot = (struct shk_slot){0};
 }
 
-enum shk_status shk_slot_begin(struct shk_device *device, struct shk_slot *slot, enum shk_slot_commands which,
+enum shk_status shk_slot_begin(struct shk_device *device, struct shk_slot *slot, uint32_t which,
                                struct shk_error *error)
 {
     (void)device;
@@ -88,22 +89,25 @@ static void copy_timestamps(struct shk_slot *slot, VkCommandBuffer commands)
     shk_cmd_barrier(commands);
 }
 
-enum shk_status shk_slot_end(struct shk_device *device, struct shk_slot *slot, enum shk_slot_commands which,
+enum shk_status shk_slot_end(struct shk_device *device, struct shk_slot *slot, uint32_t which,
                              struct shk_error *error)
 {
     (void)device;
-    if (which == SHK_COMMANDS_COUNT - 1 && slot->queries)
+    if (which >= SHK_COMMANDS_INFERENCE && slot->queries)
         copy_timestamps(slot, slot->commands[which]);
     return shk_check_vk(vkEndCommandBuffer(slot->commands[which]), "vkEndCommandBuffer", error);
 }
 
-enum shk_status shk_slot_submit(struct shk_device *device, struct shk_slot *slot,
-                                enum shk_slot_commands first, struct shk_error *error)
+enum shk_status shk_slot_submit(struct shk_device *device, struct shk_slot *slot, const uint32_t *which,
+                                uint32_t count, struct shk_error *error)
 {
+    VkCommandBuffer commands[2];
+    for (uint32_t i = 0; i < count; i++)
+        commands[i] = slot->commands[which[i]];
     const VkSubmitInfo submit = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-        .commandBufferCount = SHK_COMMANDS_COUNT - first,
-        .pCommandBuffers = slot->commands + first,
+        .commandBufferCount = count,
+        .pCommandBuffers = commands,
     };
     enum shk_status status =
         shk_check_vk(vkResetFences(device->device, 1, &slot->fence), "vkResetFences", error);

@@ -5,12 +5,15 @@
 
 #include "pool.h"
 
-/* Two command buffers, because a new frame format re-records the first and leaves the second alone. */
-enum shk_slot_commands { SHK_COMMANDS_PREPROCESS, SHK_COMMANDS_INFERENCE, SHK_COMMANDS_COUNT };
+#define SHK_MAX_VARIANTS 32
+
+/* Indices of a slot's command buffers. Two kinds, because other frames re-record the first and leave the second alone.
+ * Of inference there may be several variants, SHK_COMMANDS_INFERENCE + i, of which a submission takes one. */
+enum { SHK_COMMANDS_PREPROCESS, SHK_COMMANDS_INFERENCE };
 
 struct shk_slot {
     VkCommandPool command_pool;
-    VkCommandBuffer commands[SHK_COMMANDS_COUNT];
+    VkCommandBuffer commands[SHK_COMMANDS_INFERENCE + SHK_MAX_VARIANTS];
     VkFence fence;
     VkQueryPool queries; /* VK_NULL_HANDLE where the queue has no timestamps */
     uint32_t query_count;
@@ -19,21 +22,23 @@ struct shk_slot {
     struct shk_buffer ticks;  /* READBACK: the timestamps */
 };
 
-/* Sizes may be 0 (no such buffer). All-or-nothing. */
+/* Sizes may be 0 (no such buffer). 1 to SHK_MAX_VARIANTS of inference. All-or-nothing. */
 enum shk_status shk_slot_init(struct shk_device *device, VkDeviceSize input_size, VkDeviceSize output_size,
-                              uint32_t query_count, struct shk_slot *slot, struct shk_error *error);
+                              uint32_t query_count, uint32_t variants, struct shk_slot *slot,
+                              struct shk_error *error);
 void shk_slot_finish(struct shk_device *device, struct shk_slot *slot);
 
-/* Begin leaves the command buffer in recording state (replayable: not one-time-submit). Ending the last one
+/* Begin leaves the command buffer in recording state (replayable: not one-time-submit). Ending one of inference
  * appends a copy of the timestamps, all of which must have been written by then. */
-enum shk_status shk_slot_begin(struct shk_device *device, struct shk_slot *slot, enum shk_slot_commands which,
+enum shk_status shk_slot_begin(struct shk_device *device, struct shk_slot *slot, uint32_t which,
                                struct shk_error *error);
-enum shk_status shk_slot_end(struct shk_device *device, struct shk_slot *slot, enum shk_slot_commands which,
+enum shk_status shk_slot_end(struct shk_device *device, struct shk_slot *slot, uint32_t which,
                              struct shk_error *error);
 
-/* Resets the fence, submits commands[first .. SHK_COMMANDS_COUNT) in one vkQueueSubmit. */
-enum shk_status shk_slot_submit(struct shk_device *device, struct shk_slot *slot,
-                                enum shk_slot_commands first, struct shk_error *error);
+/* Resets the fence, submits `count` command buffers, 1 or 2, in one vkQueueSubmit: the last of them is one of
+ * inference. */
+enum shk_status shk_slot_submit(struct shk_device *device, struct shk_slot *slot, const uint32_t *which,
+                                uint32_t count, struct shk_error *error);
 /* SHK_ERROR_TIMEOUT if the device is not done in time. */
 enum shk_status shk_slot_wait(struct shk_device *device, struct shk_slot *slot, uint64_t timeout_ns,
                               struct shk_error *error);

@@ -11,6 +11,7 @@ static enum shk_status create_layouts(struct shk_kernels *kernels, struct shk_er
         {SHK_BINDING_PARAMS, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
         {SHK_BINDING_UNIFORM, VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
         {SHK_BINDING_FRAME, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
+        {SHK_BINDING_HEADER, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
     };
     VkDescriptorSetLayoutCreateInfo set_info = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
@@ -54,6 +55,7 @@ enum shk_status shk_kernels_init(struct shk_device *device, const char *cache_di
                                  struct shk_kernels *kernels, struct shk_error *error)
 {
     *kernels = (struct shk_kernels){.device = device};
+    pthread_mutex_init(&kernels->mutex, NULL);
     enum shk_status status = create_layouts(kernels, error);
     if (!status)
         status = create_cache(kernels, cache_dir, log, error);
@@ -75,6 +77,7 @@ void shk_kernels_finish(struct shk_kernels *kernels)
     free(kernels->keys);
     free(kernels->pipelines);
     free(kernels->cache_path);
+    pthread_mutex_destroy(&kernels->mutex);
     *kernels = (struct shk_kernels){0};
 }
 
@@ -133,7 +136,7 @@ static enum shk_status find_or_create(struct shk_kernels *kernels, struct shk_lo
         const struct shk_pipeline_key *k = &kernels->keys[i];
         if (k->shader == key.shader && k->spec_count == key.spec_count &&
             memcmp(k->spec, key.spec, key.spec_count * sizeof(uint32_t)) == 0) {
-            dispatch->pipeline = i;
+            dispatch->pipeline = kernels->pipelines[i];
             return SHK_OK;
         }
     }
@@ -143,22 +146,22 @@ static enum shk_status find_or_create(struct shk_kernels *kernels, struct shk_lo
     if (status)
         return status;
     kernels->keys[kernels->count] = key;
-    dispatch->pipeline = kernels->count++;
+    dispatch->pipeline = kernels->pipelines[kernels->count++];
     return SHK_OK;
 }
 
 enum shk_status shk_kernels_build(struct shk_kernels *kernels, struct shk_lowered *dispatches, uint32_t count,
                                   struct shk_error *error)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        enum shk_status status = find_or_create(kernels, &dispatches[i], error);
-        if (status)
-            return status;
-    }
-    return SHK_OK;
+    enum shk_status status = SHK_OK;
+    pthread_mutex_lock(&kernels->mutex);
+    for (uint32_t i = 0; i < count && !status; i++)
+        status = find_or_create(kernels, &dispatches[i], error);
+    pthread_mutex_unlock(&kernels->mutex);
+    return status;
 }
 
-void shk_kernels_save_cache(struct shk_kernels *kernels, const struct shk_log *log)
+static void save_cache(struct shk_kernels *kernels, const struct shk_log *log)
 {
     VkDevice device = kernels->device->device;
     size_t size = 0;
@@ -171,8 +174,15 @@ void shk_kernels_save_cache(struct shk_kernels *kernels, const struct shk_log *l
     free(data);
 }
 
+void shk_kernels_save_cache(struct shk_kernels *kernels, const struct shk_log *log)
+{
+    pthread_mutex_lock(&kernels->mutex);
+    save_cache(kernels, log);
+    pthread_mutex_unlock(&kernels->mutex);
+}
+
 void shk_kernels_record(const struct shk_kernels *kernels, VkCommandBuffer commands, VkDescriptorSet set,
-                        const struct shk_lowered *dispatch)
+                        const struct shk_lowered *dispatch, uint32_t lanes)
 {
     if (dispatch->barrier) {
         VkMemoryBarrier barrier = {
@@ -183,20 +193,20 @@ void shk_kernels_record(const struct shk_kernels *kernels, VkCommandBuffer comma
         vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                              0, 1, &barrier, 0, NULL, 0, NULL);
     }
-    vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernels->pipelines[dispatch->pipeline]);
+    vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, dispatch->pipeline);
     vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernels->layout, 0, 1, &set, 1,
                             &dispatch->uniform_offset);
     if (dispatch->push_size)
         vkCmdPushConstants(commands, kernels->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, dispatch->push_size,
                            dispatch->push);
-    vkCmdDispatch(commands, dispatch->groups[0], dispatch->groups[1], dispatch->groups[2]);
+    vkCmdDispatch(commands, dispatch->groups[0], dispatch->groups[1], dispatch->groups[2] * lanes);
 }
 
 enum shk_status shk_kernels_create_sets(const struct shk_kernels *kernels, uint32_t count, VkDescriptorPool *pool,
                                         VkDescriptorSet *sets, struct shk_error *error)
 {
     VkDescriptorPoolSize sizes[] = {
-        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 3 * count},
+        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 4 * count},
         {VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC, count},
     };
     VkDescriptorPoolCreateInfo info = {
@@ -219,25 +229,39 @@ enum shk_status shk_kernels_create_sets(const struct shk_kernels *kernels, uint3
     return shk_check_vk(result, "descriptor sets", error);
 }
 
-void shk_kernels_write_set(const struct shk_kernels *kernels, VkDescriptorSet set, const struct shk_buffer *arena,
-                           const struct shk_buffer *params, uint32_t uniform_range, const struct shk_buffer *frame)
+static VkWriteDescriptorSet write_binding(VkDescriptorSet set, uint32_t binding, const VkDescriptorBufferInfo *buffer)
 {
-    VkDescriptorBufferInfo buffers[] = {
+    return (VkWriteDescriptorSet){
+        .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+        .dstSet = set,
+        .dstBinding = binding,
+        .descriptorCount = 1,
+        .descriptorType = binding == SHK_BINDING_UNIFORM ? VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC
+                                                         : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+        .pBufferInfo = buffer,
+    };
+}
+
+void shk_kernels_write_set(const struct shk_kernels *kernels, VkDescriptorSet set, const struct shk_buffer *arena,
+                           const struct shk_buffer *params, uint32_t uniform_range)
+{
+    const VkDescriptorBufferInfo buffers[] = {
         [SHK_BINDING_ARENA] = {arena->buffer, arena->offset, arena->size},
         [SHK_BINDING_PARAMS] = {params->buffer, params->offset, params->size},
         [SHK_BINDING_UNIFORM] = {params->buffer, params->offset, uniform_range},
-        [SHK_BINDING_FRAME] = {frame->buffer, frame->offset, frame->size},
     };
     VkWriteDescriptorSet writes[SHK_ARRAY_LEN(buffers)];
     for (uint32_t i = 0; i < SHK_ARRAY_LEN(buffers); i++)
-        writes[i] = (VkWriteDescriptorSet){
-            .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-            .dstSet = set,
-            .dstBinding = i,
-            .descriptorCount = 1,
-            .descriptorType = i == SHK_BINDING_UNIFORM ? VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC
-                                                       : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-            .pBufferInfo = &buffers[i],
-        };
+        writes[i] = write_binding(set, i, &buffers[i]);
+    vkUpdateDescriptorSets(kernels->device->device, SHK_ARRAY_LEN(writes), writes, 0, NULL);
+}
+
+void shk_kernels_write_frame(const struct shk_kernels *kernels, VkDescriptorSet set,
+                             const VkDescriptorBufferInfo *frame, const VkDescriptorBufferInfo *header)
+{
+    const VkWriteDescriptorSet writes[] = {
+        write_binding(set, SHK_BINDING_FRAME, frame),
+        write_binding(set, SHK_BINDING_HEADER, header),
+    };
     vkUpdateDescriptorSets(kernels->device->device, SHK_ARRAY_LEN(writes), writes, 0, NULL);
 }

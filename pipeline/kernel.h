@@ -19,6 +19,8 @@ struct shk_kernels {
     VkPipelineCache cache;
     char *cache_path;  /* NULL: not kept */
     size_t cache_size; /* as read or last written */
+    /* The table of pipelines and the cache's size are under the mutex: streams are created from any thread. */
+    pthread_mutex_t mutex;
     struct shk_pipeline_key *keys;
     VkPipeline *pipelines;
     uint32_t count, capacity;
@@ -28,23 +30,28 @@ enum shk_status shk_kernels_init(struct shk_device *device, const char *cache_di
                                  struct shk_kernels *kernels, struct shk_error *error);
 void shk_kernels_finish(struct shk_kernels *kernels);
 
-/* Finds or creates the pipeline of each dispatch and writes its index into it. */
+/* Finds or creates the pipeline of each dispatch and writes it into the dispatch. From any thread. */
 enum shk_status shk_kernels_build(struct shk_kernels *kernels, struct shk_lowered *dispatches, uint32_t count,
                                   struct shk_error *error);
 
 /* Writes the pipeline cache to disk if the driver's has grown since it was read or written. Failure is logged,
- * no more. */
+ * no more. From any thread. */
 void shk_kernels_save_cache(struct shk_kernels *kernels, const struct shk_log *log);
 
-/* Records one dispatch, with the barrier it asks for. The descriptor set is bound with its uniform offset. */
+/* Records one dispatch over `lanes` lanes of the arena, with the barrier it asks for. The descriptor set is bound with
+ * its uniform offset. */
 void shk_kernels_record(const struct shk_kernels *kernels, VkCommandBuffer commands, VkDescriptorSet set,
-                        const struct shk_lowered *dispatch);
+                        const struct shk_lowered *dispatch, uint32_t lanes);
 
-/* One set per slot: arena, parameters (storage and uniform window), frame. `pool` holds exactly `count` sets. */
+/* `pool` holds exactly `count` sets. */
 enum shk_status shk_kernels_create_sets(const struct shk_kernels *kernels, uint32_t count, VkDescriptorPool *pool,
                                         VkDescriptorSet *sets, struct shk_error *error);
+/* Arena and parameters (storage and uniform window): what the ops use. */
 void shk_kernels_write_set(const struct shk_kernels *kernels, VkDescriptorSet set, const struct shk_buffer *arena,
-                           const struct shk_buffer *params, uint32_t uniform_range, const struct shk_buffer *frame);
+                           const struct shk_buffer *params, uint32_t uniform_range);
+/* What preprocessing uses on top of that: the frame and its header. */
+void shk_kernels_write_frame(const struct shk_kernels *kernels, VkDescriptorSet set,
+                             const VkDescriptorBufferInfo *frame, const VkDescriptorBufferInfo *header);
 
 /* ---- pipeline_cache.c ---- */
 

@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <shrike/session.h>
+
+#define LANE_ALIGNMENT 64
+
 enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct shk_graph *graph,
                                   struct shk_device *device, const struct shk_plan *plan,
                                   const struct shk_session_params *params, struct shk_error *error)
@@ -15,6 +19,7 @@ enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct sh
         .params = params,
         .variant = getenv("SHRIKE_FORCE_VARIANT"),
         .uniform_range = SHK_MIN(device->limits.maxUniformBufferRange, SHK_UNIFORM_MAX),
+        .lane_bytes = shk_align_up(SHK_MAX(plan->arena_bytes, 16), LANE_ALIGNMENT),
         .op = SHK_OP_NONE,
     };
     if (plan->arena_bytes > device->limits.maxStorageBufferRange)
@@ -23,6 +28,15 @@ enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct sh
                         "device",
                         graph->name, (unsigned long long)plan->arena_bytes, device->info.name,
                         device->limits.maxStorageBufferRange);
+    if (params->batch_size > 1 && lowering->lane_bytes > device->limits.maxStorageBufferRange / params->batch_size)
+        return shk_fail(error, SHK_ERROR_UNSUPPORTED,
+                        "%s: activations of a batch of %u need %u times %llu bytes at once, '%s' can bind %u; the "
+                        "largest batch_size is %llu",
+                        graph->name, params->batch_size, params->batch_size, (unsigned long long)lowering->lane_bytes,
+                        device->info.name, device->limits.maxStorageBufferRange,
+                        (unsigned long long)(device->limits.maxStorageBufferRange / lowering->lane_bytes));
+    if (params->batch_size > 1)
+        lowering->lane_stride = (uint32_t)(lowering->lane_bytes / 4);
     return SHK_OK;
 }
 
@@ -151,6 +165,7 @@ void shk_lower_dispatch(struct shk_lowering *lowering, const struct shk_dispatch
     if (!lowered)
         return;
     shk_lowered_from(lowered, dispatch);
+    lowered->spec[SHK_SPEC_LANE_STRIDE] = lowering->lane_stride;
     lowered->op = lowering->op;
     lowered->barrier = lowering->barrier_next;
     lowering->barrier_next = false;
@@ -166,6 +181,23 @@ void shk_dispatch_linear(struct shk_dispatch *dispatch, uint32_t items, uint32_t
     dispatch->groups[2] = 1;
 }
 
+/* A dispatch has its lanes in z. */
+static enum shk_status check_groups(const struct shk_lowering *lowering, struct shk_error *error)
+{
+    uint32_t batch = SHK_MAX(lowering->params->batch_size, 1u), limit = lowering->device->limits.maxComputeWorkGroupCount[2];
+    for (uint32_t i = 0; i < lowering->count; i++) {
+        const struct shk_lowered *dispatch = &lowering->dispatches[i];
+        if (dispatch->groups[2] > limit / batch)
+            return shk_fail(error, SHK_ERROR_UNSUPPORTED,
+                            "%s: op %u %s needs %u workgroups for a frame, %u times that for a batch, '%s' dispatches "
+                            "%u at once; the largest batch_size is %u",
+                            lowering->graph->name, dispatch->op,
+                            lowering->graph->ops[dispatch->op].spelling->name, dispatch->groups[2], batch,
+                            lowering->device->info.name, limit, limit / dispatch->groups[2]);
+    }
+    return SHK_OK;
+}
+
 enum shk_status shk_lowering_run(struct shk_lowering *lowering, struct shk_error *error)
 {
     const struct shk_graph *graph = lowering->graph;
@@ -179,5 +211,5 @@ enum shk_status shk_lowering_run(struct shk_lowering *lowering, struct shk_error
             return shk_fail(error, lowering->status, "%s", lowering->error.message);
     }
     lowering->op = SHK_OP_NONE;
-    return SHK_OK;
+    return check_groups(lowering, error);
 }

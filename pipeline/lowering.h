@@ -16,9 +16,9 @@ struct shk_lowered {
     uint32_t push[SHK_MAX_PUSH_BYTES / 4];
     uint32_t push_size;
     uint32_t uniform_offset;
-    uint32_t op;       /* SHK_OP_NONE: preprocess */
-    bool barrier;      /* wait for everything before */
-    uint32_t pipeline; /* index into the kernel set, filled in by shk_kernels_build() */
+    uint32_t op;         /* SHK_OP_NONE: preprocess */
+    bool barrier;        /* wait for everything before */
+    VkPipeline pipeline; /* the kernel set's, filled in by shk_kernels_build() */
 };
 
 struct shk_lowering {
@@ -28,6 +28,8 @@ struct shk_lowering {
     const struct shk_session_params *params;
     const char *variant;
     uint32_t uniform_range;
+    uint64_t lane_bytes;  /* of the arena, for one frame of a batch */
+    uint32_t lane_stride; /* words; 0: one lane only */
 
     struct shk_lowered *dispatches;
     uint32_t count, capacity;
@@ -40,15 +42,16 @@ struct shk_lowering {
     struct shk_error error;
 };
 
+/* Errors: SHK_ERROR_UNSUPPORTED (an arena for params->batch_size frames that the device cannot bind). */
 enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct shk_graph *graph,
                                   struct shk_device *device, const struct shk_plan *plan,
                                   const struct shk_session_params *params, struct shk_error *error);
 void shk_lowering_finish(struct shk_lowering *lowering);
 
-/* The dispatch as it will be recorded: no op, a barrier before it. */
+/* The dispatch as it will be recorded: no op, one lane, a barrier before it. */
 void shk_lowered_from(struct shk_lowered *lowered, const struct shk_dispatch *dispatch);
 
-/* Lowers every op in order. */
+/* Lowers every op in order. Errors: the ops', and SHK_ERROR_UNSUPPORTED (more workgroups than the device dispatches). */
 enum shk_status shk_lowering_run(struct shk_lowering *lowering, struct shk_error *error);
 
 #endif

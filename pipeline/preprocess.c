@@ -53,6 +53,12 @@ enum shk_status shk_preprocess_check_model(const struct shk_graph *graph, struct
                     graph->name, t->name, shk_dtype_string(t->dtype), shk_shape_string(s, shape));
 }
 
+size_t shk_preprocess_header_bytes(const struct shk_graph *graph)
+{
+    const struct shk_shape *s = &graph->tensors[graph->inputs[0]].shape;
+    return sizeof(struct shk_frame_header) + ((size_t)s->dims[1] + 1 + (size_t)s->dims[2] + 1) * 4;
+}
+
 static uint32_t table_entry(const struct shk_tensor *input, const struct shk_session_params *params,
                             uint32_t channel, int32_t level)
 {
@@ -93,7 +99,7 @@ enum shk_status shk_preprocess_tables(const struct shk_graph *graph, const struc
 static void set_plane(struct shk_preprocess *p, uint32_t rows, uint32_t row_bytes)
 {
     p->planes[p->plane_count++] = (struct shk_frame_plane){
-        .rows = rows, .row_bytes = row_bytes, .stride = shk_div_round_up(row_bytes, 4)};
+        .rows = rows, .row_bytes = row_bytes, .stride = (uint32_t)shk_align_up(row_bytes, 4)};
 }
 
 static void set_planes(struct shk_preprocess *p)
@@ -125,18 +131,15 @@ static void set_planes(struct shk_preprocess *p)
     }
 }
 
-/* False if the slot's buffer would have 4 GiB or more. */
+/* False if the staged planes would take 4 GiB or more. */
 static bool place_planes(struct shk_preprocess *p)
 {
-    uint64_t words = (uint64_t)p->width + 1 + p->height + 1;
+    uint64_t bytes = 0;
     for (uint32_t i = 0; i < p->plane_count; i++) {
-        p->planes[i].offset = (uint32_t)words;
-        words += (uint64_t)p->planes[i].stride * p->planes[i].rows;
-        p->push.plane_offset[i] = p->planes[i].offset;
-        p->push.plane_stride[i] = p->planes[i].stride;
+        p->planes[i].offset = (uint32_t)bytes;
+        bytes += (uint64_t)p->planes[i].stride * p->planes[i].rows;
     }
-    uint64_t bytes = sizeof(struct shk_frame_header) + words * 4;
-    p->bytes = (size_t)bytes;
+    p->staged_bytes = (size_t)bytes;
     return bytes <= UINT32_MAX;
 }
 
@@ -200,6 +203,7 @@ enum shk_status shk_preprocess_init(struct shk_preprocess *p, const struct shk_g
         .channels = (uint32_t)input->shape.dims[3],
         .float_output = input->dtype == SHK_DTYPE_FLOAT32,
         .matrix = yuv_matrix(format->matrix, format->range),
+        .header_bytes = shk_preprocess_header_bytes(graph),
     };
     status = check_format(&n, error);
     if (status)
@@ -229,6 +233,29 @@ static enum shk_status check_planes(const struct shk_preprocess *p, const struct
                 p->format.width, p->format.height, formats[p->format.format].name, i,
                 frame->plane[i] ? frame->plane_size[i] : 0, frame->stride[i], plane->rows, plane->row_bytes,
                 (unsigned long long)needed);
+    }
+    return SHK_OK;
+}
+
+static enum shk_status check_offsets(const struct shk_preprocess *p, const struct shk_frame *frame, size_t size,
+                                     struct shk_error *error)
+{
+    for (uint32_t i = 0; i < p->plane_count; i++) {
+        const struct shk_frame_plane *plane = &p->planes[i];
+        size_t offset = frame->offset[i];
+        uint64_t needed = (uint64_t)frame->stride[i] * (plane->rows - 1) + plane->row_bytes;
+        if (frame->stride[i] < plane->row_bytes || offset > size || needed > size - offset)
+            return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT,
+                            "frame %ux%u %s: plane %u is at byte %zu of a memory of %zu bytes with stride %u, its %u "
+                            "rows need a stride of at least %u and then %llu bytes",
+                            p->format.width, p->format.height, formats[p->format.format].name, i, offset, size,
+                            frame->stride[i], plane->rows, plane->row_bytes, (unsigned long long)needed);
+        if (offset % 4 || frame->stride[i] % 4)
+            return shk_fail(error, SHK_ERROR_UNSUPPORTED,
+                            "frame %ux%u %s: plane %u is at byte %zu with stride %u, the device reads words: both must "
+                            "be multiples of 4; copy the frame",
+                            p->format.width, p->format.height, formats[p->format.format].name, i, offset,
+                            frame->stride[i]);
     }
     return SHK_OK;
 }
@@ -299,12 +326,12 @@ static void write_axis(const struct shk_preprocess *p, uint32_t source, uint32_t
 
 static void copy_plane(const struct shk_frame_plane *plane, const uint8_t *from, uint32_t stride, uint8_t *to)
 {
-    if (stride == plane->row_bytes && stride == plane->stride * 4) {
+    if (stride == plane->row_bytes && stride == plane->stride) {
         memcpy(to, from, (size_t)stride * plane->rows);
         return;
     }
     for (uint32_t row = 0; row < plane->rows; row++)
-        memcpy(to + (size_t)row * plane->stride * 4, from + (size_t)row * stride, plane->row_bytes);
+        memcpy(to + (size_t)row * plane->stride, from + (size_t)row * stride, plane->row_bytes);
 }
 
 static struct shk_placement find_placement(const struct shk_preprocess *p, const struct shk_frame_header *h,
@@ -319,8 +346,8 @@ static struct shk_placement find_placement(const struct shk_preprocess *p, const
     };
 }
 
-enum shk_status shk_preprocess_write(const struct shk_preprocess *p, const struct shk_frame *frame,
-                                     void *slot, struct shk_placement *placement, struct shk_error *error)
+enum shk_status shk_preprocess_stage(const struct shk_preprocess *p, const struct shk_frame *frame, void *memory,
+                                     struct shk_frame *staged, struct shk_error *error)
 {
     struct shk_rect crop;
     enum shk_status status = check_planes(p, frame, error);
@@ -328,16 +355,38 @@ enum shk_status shk_preprocess_write(const struct shk_preprocess *p, const struc
         status = find_crop(p, frame, &crop, error);
     if (status)
         return status;
-    struct shk_frame_header header = make_header(p, &crop);
-    memcpy(slot, &header, sizeof(header));
-    uint32_t *words = (uint32_t *)((uint8_t *)slot + sizeof(header));
-    write_axis(p, crop.width, header.width, header.shift_x, words);
-    write_axis(p, crop.height, header.height, header.shift_y, words + p->width + 1);
-    for (uint32_t i = 0; i < p->plane_count; i++)
-        copy_plane(&p->planes[i], frame->plane[i], frame->stride[i],
-                   (uint8_t *)(words + p->planes[i].offset));
-    *placement = find_placement(p, &header, &crop);
+    *staged = (struct shk_frame){.crop = crop, .user = frame->user};
+    for (uint32_t i = 0; i < p->plane_count; i++) {
+        copy_plane(&p->planes[i], frame->plane[i], frame->stride[i], (uint8_t *)memory + p->planes[i].offset);
+        staged->offset[i] = p->planes[i].offset;
+        staged->stride[i] = p->planes[i].stride;
+    }
     return SHK_OK;
+}
+
+enum shk_status shk_preprocess_check(const struct shk_preprocess *p, const struct shk_frame *frame, size_t size,
+                                     struct shk_error *error)
+{
+    struct shk_rect crop;
+    enum shk_status status = check_offsets(p, frame, size, error);
+    return status ? status : find_crop(p, frame, &crop, error);
+}
+
+void shk_preprocess_write(const struct shk_preprocess *p, const struct shk_frame *frame, uint32_t first_word,
+                          void *header, struct shk_placement *placement)
+{
+    struct shk_rect crop = {0};
+    (void)find_crop(p, frame, &crop, NULL);
+    struct shk_frame_header h = make_header(p, &crop);
+    for (uint32_t i = 0; i < p->plane_count; i++) {
+        h.plane_offset[i] = first_word + (uint32_t)(frame->offset[i] / 4);
+        h.plane_stride[i] = frame->stride[i] / 4;
+    }
+    memcpy(header, &h, sizeof(h));
+    uint32_t *words = (uint32_t *)(void *)((uint8_t *)header + sizeof(h));
+    write_axis(p, crop.width, h.width, h.shift_x, words);
+    write_axis(p, crop.height, h.height, h.shift_y, words + p->width + 1);
+    *placement = find_placement(p, &h, &crop);
 }
 
 /* ---- the dispatch ---- */

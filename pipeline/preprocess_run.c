@@ -7,7 +7,8 @@
 struct frame {
     const struct shk_preprocess *p;
     const struct shk_frame_header *header;
-    const uint32_t *words; /* behind the header */
+    const uint32_t *tables; /* behind the header */
+    const uint32_t *words;  /* what the planes are in */
     uint32_t layout;
 };
 
@@ -17,8 +18,8 @@ struct components {
 
 static uint32_t frame_byte(const struct frame *f, uint32_t plane, uint32_t x, uint32_t y)
 {
-    const struct shk_frame_plane *at = &f->p->planes[plane];
-    return ((const uint8_t *)(f->words + at->offset + (size_t)y * at->stride))[x];
+    size_t word = f->header->plane_offset[plane] + (size_t)y * f->header->plane_stride[plane];
+    return ((const uint8_t *)(f->words + word))[x];
 }
 
 /* The frame's own components at a pixel. */
@@ -124,7 +125,7 @@ static struct components rgb_to_levels(const struct frame *f, struct components 
 static struct components pixel(const struct frame *f, uint32_t x, uint32_t y)
 {
     const struct shk_frame_header *h = f->header;
-    const uint32_t *columns = f->words, *rows = f->words + f->p->width + 1;
+    const uint32_t *columns = f->tables, *rows = f->tables + f->p->width + 1;
     uint32_t i = x - h->left, k = y - h->top;
     if (i >= h->width || k >= h->height)
         return (struct components){{SHK_PREPROCESS_PAD, SHK_PREPROCESS_PAD, SHK_PREPROCESS_PAD}};
@@ -142,10 +143,10 @@ static struct components pixel(const struct frame *f, uint32_t x, uint32_t y)
 }
 
 void shk_preprocess_run(const struct shk_preprocess *p, const uint32_t tables[SHK_PREPROCESS_TABLE_WORDS],
-                        const void *slot, void *tensor)
+                        const void *header, const void *words, void *tensor)
 {
-    const struct shk_frame_header *header = slot;
-    struct frame f = {p, header, (const uint32_t *)(header + 1), shk_preprocess_layout(p)};
+    const struct shk_frame_header *h = header;
+    struct frame f = {p, h, (const uint32_t *)(h + 1), words, shk_preprocess_layout(p)};
     uint8_t *bytes = tensor;
     for (uint32_t y = 0; y < p->height; y++)
         for (uint32_t x = 0; x < p->width; x++) {

@@ -18,6 +18,9 @@ static enum shk_status check_params(const struct shk_session_params *p, struct s
     if (p->frames_in_flight < 1 || p->frames_in_flight > SHK_MAX_FRAMES_IN_FLIGHT)
         return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "frames_in_flight is %u, expected 1 to %d",
                         p->frames_in_flight, SHK_MAX_FRAMES_IN_FLIGHT);
+    if (p->batch_size < 1 || p->batch_size > SHK_MAX_BATCH)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "batch_size is %u, expected 1 to %d", p->batch_size,
+                        SHK_MAX_BATCH);
     if (isnan(p->score_threshold) || p->score_threshold > 1.0f)
         return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT,
                         "score_threshold is %g, expected 0 to 1, or negative for the model's own",
@@ -35,30 +38,48 @@ static enum shk_status check_params(const struct shk_session_params *p, struct s
     return SHK_OK;
 }
 
-static bool slot_create(struct shk_session *session, struct shk_frame_slot *slot)
+static bool lane_create(struct shk_session *session, struct shk_lane *lane)
 {
     const struct shk_graph *graph = session->graph;
-    slot->outputs = calloc(graph->output_count, sizeof(*slot->outputs));
-    if (!slot->outputs)
+    lane->outputs = calloc(graph->output_count, sizeof(*lane->outputs));
+    if (!lane->outputs)
         return false;
     for (uint32_t i = 0; i < graph->output_count; i++)
-        if (!(slot->outputs[i] = calloc(1, graph->tensors[graph->outputs[i]].bytes)))
+        if (!(lane->outputs[i] = calloc(1, graph->tensors[graph->outputs[i]].bytes)))
             return false;
-    if (session->params.profile_ops && !(slot->op_ns = calloc(SHK_MAX(graph->op_count, 1u), sizeof(uint64_t))))
-        return false;
     const struct shk_detector *detector = session->detector;
     uint32_t capacity = detector->def ? detector->def->capacity(detector, graph, &session->params) : 0;
-    slot->detections = calloc(SHK_MAX(capacity, 1u), sizeof(*slot->detections));
-    return slot->detections != NULL;
+    lane->detections = calloc(SHK_MAX(capacity, 1u), sizeof(*lane->detections));
+    return lane->detections != NULL;
+}
+
+static void lane_destroy(const struct shk_session *session, struct shk_lane *lane)
+{
+    for (uint32_t i = 0; lane->outputs && i < session->graph->output_count; i++)
+        free(lane->outputs[i]);
+    free(lane->outputs);
+    free(lane->detections);
+}
+
+static bool slot_create(struct shk_session *session, struct shk_frame_slot *slot)
+{
+    if (session->params.profile_ops &&
+        !(slot->op_ns = calloc(SHK_MAX(session->graph->op_count, 1u), sizeof(uint64_t))))
+        return false;
+    slot->lanes = calloc(session->params.batch_size, sizeof(*slot->lanes));
+    for (uint32_t i = 0; slot->lanes && i < session->params.batch_size; i++)
+        if (!lane_create(session, &slot->lanes[i]))
+            return false;
+    return slot->lanes != NULL;
 }
 
 static void slot_destroy(const struct shk_session *session, struct shk_frame_slot *slot)
 {
-    for (uint32_t i = 0; slot->outputs && i < session->graph->output_count; i++)
-        free(slot->outputs[i]);
-    free(slot->outputs);
+    for (uint32_t i = 0; slot->lanes && i < session->params.batch_size; i++)
+        lane_destroy(session, &slot->lanes[i]);
+    free(slot->lanes);
     free(slot->op_ns);
-    free(slot->detections);
+    shk_memory_unref(&slot->staging);
 }
 
 static enum shk_status create_slots(struct shk_session *session, struct shk_error *error)
@@ -101,7 +122,8 @@ enum shk_status shk_session_create(struct shk_device *device, struct shk_model *
     session->params.bgr = p->bgr || model->bgr;
     if (!status && session->detector->candidates)
         status = shk_nms_create(session->detector->candidates, &session->nms, error);
-    if (!status && !shk_preprocess_check_model(session->graph, NULL))
+    session->image = !shk_preprocess_check_model(session->graph, NULL);
+    if (!status && session->image)
         status = shk_preprocess_tables(session->graph, &session->params, session->tables, error);
     if (!status)
         status = create_slots(session, error);
@@ -137,12 +159,12 @@ enum shk_status shk_session_configure(struct shk_session *session, const struct 
     if (atomic_load(&session->submitted) != atomic_load(&session->released))
         return shk_fail(error, SHK_ERROR_BUSY,
                         "the frame format cannot change while frames are in flight: wait for and release them first");
-    struct shk_preprocess preprocess;
-    enum shk_status status = shk_preprocess_init(&preprocess, session->graph, &session->params, format, error);
+    struct shk_stream stream;
+    enum shk_status status = shk_stream_init(&stream, session, format, error);
     if (status)
         return status;
     session->configured = false;
-    session->preprocess = preprocess;
+    session->stream = stream;
     status = session->backend->configure(session, error);
     session->configured = status == SHK_OK;
     return status;

@@ -8,35 +8,64 @@
 #include <shrike/session.h>
 
 #include "detect.h"
+#include "frame_memory.h"
 #include "kernel.h"
 #include "model.h"
 #include "preprocess.h"
 #include "slot.h"
 
 #define SHK_MAX_FRAMES_IN_FLIGHT 16
+#define SHK_MAX_BATCH            SHK_MAX_VARIANTS
 
-/* Timestamps of one frame, by query index; with profile_ops one more after each op, from QUERY_OPS on. */
+/* Timestamps of one batch, by query index; with profile_ops one more after each op, from QUERY_OPS on. */
 enum { QUERY_START, QUERY_PREPROCESSED, QUERY_INFERRED, QUERY_COPIED, QUERY_OPS };
 
-/* What the slot's PREPROCESS commands were recorded for. */
-enum shk_slot_source { SHK_SOURCE_NONE, SHK_SOURCE_TENSORS, SHK_SOURCE_FRAME };
+/* Where the model's inputs come from: what the slot's PREPROCESS commands were recorded for. */
+enum shk_slot_source { SHK_SOURCE_NONE, SHK_SOURCE_TENSORS, SHK_SOURCE_FRAMES };
 
-struct shk_frame_slot {
+struct shk_stream {
+    struct shk_session *session;
+    struct shk_preprocess preprocess;
+    struct shk_lowered dispatch; /* device: of lane 0 */
+};
+
+/* A frame of a batch: its place in a slot, and the lane of the arena that it runs in. */
+struct shk_lane {
     void *user;
-    enum shk_slot_source source; /* of the frame in it */
+    const struct shk_stream *stream; /* until it was waited for; borrowed */
+    struct shk_memory *memory;       /* likewise */
     struct shk_placement placement;
-    uint64_t submit_start, upload_start, upload_end; /* CLOCK_MONOTONIC */
-    uint64_t *op_ns;     /* per op, with profile_ops */
-    void **outputs;      /* dense, types of struct shk_tensor */
+    void **outputs; /* dense, types of struct shk_tensor */
     struct shk_detection *detections;
     uint32_t detection_count;
+    struct shk_stage_time decode;
+    void *header; /* what shk_preprocess_write() left; NULL if the model's input is no image */
+
+    /* Device: of preprocessing, with what is bound and what its dispatch was recorded with. */
+    VkDescriptorSet set;
+    uint64_t bound; /* shk_memory.serial; 0: nothing yet */
+    VkPipeline pipeline;
+    struct shk_preprocess_push push;
+
+    void **inputs; /* reference: dense */
+};
+
+struct shk_frame_slot {
+    enum shk_slot_source source; /* of what is in it */
+    uint32_t count;              /* frames in it */
+    struct shk_lane *lanes;      /* batch_size */
+    uint64_t submit_start, upload_start, upload_end; /* CLOCK_MONOTONIC */
+    struct shk_stage_time stages[SHK_STAGE_COUNT];   /* of the batch */
+    uint64_t *op_ns;            /* per op, with profile_ops */
+    struct shk_memory *staging; /* a frame copied by shk_session_submit(); device: or raw input tensors */
 
     struct shk_slot gpu;
-    VkDescriptorSet set;
-    enum shk_slot_source recorded;
-
-    void *frame;   /* reference: what shk_preprocess_write() left */
-    void **inputs; /* reference: dense */
+    struct shk_buffer headers; /* of all lanes */
+    struct {
+        enum shk_slot_source source;
+        uint32_t count;
+        uint64_t staging; /* serial; tensors only */
+    } recorded;
 };
 
 struct shk_session;
@@ -45,16 +74,16 @@ struct shk_session;
 struct shk_backend {
     enum shk_status (*create)(struct shk_session *session, struct shk_error *error);
     void (*destroy)(struct shk_session *session);
-    /* A new frame format: session->preprocess is ready; make room for its bytes in every slot. */
+    /* A new stream: its preprocess is ready. May be NULL. From any thread. */
+    enum shk_status (*stream)(struct shk_session *session, struct shk_stream *stream, struct shk_error *error);
+    /* A new frame format of shk_session_submit(): its stream is ready; make room for its planes in every slot. */
     enum shk_status (*configure)(struct shk_session *session, struct shk_error *error);
-    /* Where shk_preprocess_write() shall put the frame. */
-    void *(*frame_memory)(struct shk_session *session, struct shk_frame_slot *slot);
-    enum shk_status (*write_tensors)(struct shk_session *session, struct shk_frame_slot *slot,
-                                     const void *const *inputs, struct shk_error *error);
+    void (*write_tensors)(struct shk_session *session, struct shk_frame_slot *slot, uint32_t lane,
+                          const void *const *inputs);
     enum shk_status (*submit)(struct shk_session *session, struct shk_frame_slot *slot, struct shk_error *error);
-    /* Fills slot->outputs, op_ns and the times of the device stages and readback. */
+    /* Fills the lanes' outputs, slot->op_ns and the times of the device stages and readback. */
     enum shk_status (*wait)(struct shk_session *session, struct shk_frame_slot *slot, uint64_t timeout_ns,
-                            struct shk_stage_time *stages, struct shk_error *error);
+                            struct shk_error *error);
     enum shk_status (*read_tensor)(struct shk_session *session, uint32_t tensor, void *bytes,
                                    struct shk_error *error);
 };
@@ -72,30 +101,52 @@ struct shk_session {
     const struct shk_detector *detector; /* the model's */
     struct shk_nms *nms;                 /* used by whoever waits */
 
-    /* Frames so far; the slot of ticket t is slots[t % slot_count]. */
+    /* Batches so far; the slot of ticket t is slots[t % slot_count]. */
     atomic_uint_fast64_t submitted, waited, released;
     struct shk_frame_slot *slots;
     uint32_t slot_count;
 
+    bool image; /* the model takes frames */
     bool configured;
-    struct shk_preprocess preprocess;
+    struct shk_stream stream; /* of shk_session_submit() */
     uint32_t tables[SHK_PREPROCESS_TABLE_WORDS];
 
     /* Device sessions. */
     struct shk_plan *plan;
     struct shk_lowering lowering;
-    struct shk_lowered preprocess_dispatch;
     uint32_t table_offset;
     struct shk_kernels kernels;
     VkDescriptorPool descriptor_pool;
+    VkDescriptorSet set; /* of inference */
     struct shk_buffer arena, parameters;
-    uint64_t *input_offsets, *output_offsets; /* bytes in a slot's buffers */
-    uint64_t input_bytes, output_bytes;
+    uint64_t *input_offsets, *output_offsets; /* bytes in a lane's part of a slot's buffers */
+    uint64_t input_bytes, output_bytes;       /* of a lane */
 
     /* Reference sessions. */
     void **tensors; /* per tensor, dense; constants point into the graph */
     void **arguments; /* the arrays of the op that runs */
 };
+
+static inline VkDeviceSize shk_session_lane(const struct shk_session *session, uint32_t lane)
+{
+    return session->arena.offset + lane * session->lowering.lane_bytes;
+}
+
+/* ---- session_stream.c ---- */
+
+enum shk_status shk_stream_init(struct shk_stream *stream, struct shk_session *session,
+                                const struct shk_frame_format *format, struct shk_error *error);
+
+/* ---- session_record.c ---- */
+
+/* Records the slot's PREPROCESS commands for what is in it, unless they were recorded for just that. */
+enum shk_status shk_record_source(struct shk_session *session, struct shk_frame_slot *slot,
+                                  struct shk_error *error);
+/* All INFERENCE commands of the slot: a variant for each number of frames. */
+enum shk_status shk_record_inference(struct shk_session *session, struct shk_frame_slot *slot,
+                                     struct shk_error *error);
+
+/* ---- rows.c ---- */
 
 /* Copies between a dense array and the rows of a view whose first word is at `words`. Element size 1 or 4. */
 void shk_rows_pack(const struct shk_view *view, size_t element, const void *dense, void *words);

@@ -1,4 +1,4 @@
-/* The Vulkan backend: buffers, one pair of command buffers per slot, recorded once and replayed.
+/* The Vulkan backend: buffers, submission, readback.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +53,7 @@ static enum shk_status plan_and_pack(struct shk_session *session, struct shk_err
                                     : SHK_OK;
 }
 
-/* Constants that are read like activations (anchors of an ADD, say) live in the arena. */
+/* Constants that are read like activations (anchors of an ADD, say) live in the arena, in each lane. */
 static enum shk_status upload_constants(struct shk_session *session, struct shk_error *error)
 {
     enum shk_status status = SHK_OK;
@@ -65,23 +65,45 @@ static enum shk_status upload_constants(struct shk_session *session, struct shk_
         if (!words)
             return shk_fail_oom(error, bytes, "a constant");
         shk_rows_pack(view, element_size(session, tensor), session->graph->tensors[tensor].data, words);
-        status = shk_buffer_write(session->device, &session->arena, (VkDeviceSize)view->offset * 4, words, bytes, error);
+        for (uint32_t lane = 0; lane < session->params.batch_size && !status; lane++)
+            status = shk_buffer_write(session->device, &session->arena,
+                                      lane * session->lowering.lane_bytes + (VkDeviceSize)view->offset * 4, words,
+                                      bytes, error);
         free(words);
     }
     return status;
 }
 
+static enum shk_status create_arena(struct shk_session *session, struct shk_error *error)
+{
+    struct shk_error reason;
+    struct shk_memory_stats stats;
+    uint64_t lane = session->lowering.lane_bytes;
+    uint32_t batch = session->params.batch_size;
+    enum shk_status status =
+        shk_pool_alloc(session->device->pool, SHK_MEMORY_DEVICE, lane * batch, 0, &session->arena, &reason);
+    if (!status)
+        return SHK_OK;
+    if (batch == 1)
+        return shk_fail(error, status, "%s", reason.message);
+    shk_pool_stats(session->device->pool, &stats);
+    uint64_t room = stats.budget > stats.used ? stats.budget - stats.used : 0;
+    return shk_fail(error, status,
+                    "%s: activations of a batch of %u need %u times %llu bytes; a batch_size of %llu would fit into "
+                    "what is left of the budget (%s)",
+                    session->graph->name, batch, batch, (unsigned long long)lane,
+                    (unsigned long long)SHK_MIN(room / lane, batch - 1), reason.message);
+}
+
 static enum shk_status create_buffers(struct shk_session *session, struct shk_error *error)
 {
-    struct shk_pool *pool = session->device->pool;
     const struct shk_lowering *lowering = &session->lowering;
     uint64_t start = shk_time_ns();
     /* The uniform window may start anywhere, so the buffer goes on for one window. */
     VkDeviceSize parameter_bytes = lowering->size + lowering->uniform_range;
-    enum shk_status status = shk_pool_alloc(pool, SHK_MEMORY_DEVICE, SHK_MAX(session->plan->arena_bytes, 16),
-                                            0, &session->arena, error);
+    enum shk_status status = create_arena(session, error);
     if (!status)
-        status = shk_pool_alloc(pool, SHK_MEMORY_DEVICE, parameter_bytes, SHK_UNIFORM_ALIGNMENT,
+        status = shk_pool_alloc(session->device->pool, SHK_MEMORY_DEVICE, parameter_bytes, SHK_UNIFORM_ALIGNMENT,
                                 &session->parameters, error);
     if (!status && lowering->size)
         status = shk_buffer_write(session->device, &session->parameters, 0, lowering->bytes, lowering->size, error);
@@ -93,112 +115,77 @@ static enum shk_status create_buffers(struct shk_session *session, struct shk_er
     return status;
 }
 
-static void write_set(struct shk_session *session, struct shk_frame_slot *slot)
+/* Room for `bytes` in the slot's staging memory. */
+static enum shk_status grow_staging(struct shk_session *session, struct shk_frame_slot *slot, uint64_t bytes,
+                                    struct shk_error *error)
 {
-    shk_kernels_write_set(&session->kernels, slot->set, &session->arena, &session->parameters,
-                          session->lowering.uniform_range, &slot->gpu.input);
-}
-
-static void timestamp(struct shk_frame_slot *slot, enum shk_slot_commands which, uint32_t query)
-{
-    if (slot->gpu.queries)
-        vkCmdWriteTimestamp(slot->gpu.commands[which], VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, slot->gpu.queries,
-                            query);
-}
-
-static void copy_inputs(struct shk_session *session, struct shk_frame_slot *slot, VkCommandBuffer commands)
-{
-    for (uint32_t i = 0; i < session->graph->input_count; i++) {
-        const struct shk_view *view = &session->plan->views[session->graph->inputs[i]];
-        VkBufferCopy region = {
-            .srcOffset = slot->gpu.input.offset + session->input_offsets[i],
-            .dstOffset = session->arena.offset + (VkDeviceSize)view->offset * 4,
-            .size = shk_view_bytes(view),
-        };
-        vkCmdCopyBuffer(commands, slot->gpu.input.buffer, session->arena.buffer, 1, &region);
-    }
-}
-
-/* From the slot's input buffer to the model's input tensors. */
-static enum shk_status record_source(struct shk_session *session, struct shk_frame_slot *slot,
-                                     enum shk_slot_source source, struct shk_error *error)
-{
-    enum shk_status status = shk_slot_begin(session->device, &slot->gpu, SHK_COMMANDS_PREPROCESS, error);
+    struct shk_memory *larger = NULL;
+    uint64_t present = slot->staging ? slot->staging->info.size : 0;
+    if (bytes <= present)
+        return SHK_OK;
+    enum shk_status status = shk_memory_alloc(session->device, bytes, &larger, error);
     if (status)
         return status;
-    VkCommandBuffer commands = slot->gpu.commands[SHK_COMMANDS_PREPROCESS];
-    if (slot->gpu.queries)
-        vkCmdResetQueryPool(commands, slot->gpu.queries, 0, slot->gpu.query_count);
-    /* The arena is shared by the slots: the frame before must be through with it. */
-    shk_cmd_barrier(commands);
-    timestamp(slot, SHK_COMMANDS_PREPROCESS, QUERY_START);
-    if (source == SHK_SOURCE_FRAME)
-        shk_kernels_record(&session->kernels, commands, slot->set, &session->preprocess_dispatch);
-    else
-        copy_inputs(session, slot, commands);
-    shk_cmd_barrier(commands);
-    timestamp(slot, SHK_COMMANDS_PREPROCESS, QUERY_PREPROCESSED);
-    status = shk_slot_end(session->device, &slot->gpu, SHK_COMMANDS_PREPROCESS, error);
-    slot->recorded = status ? SHK_SOURCE_NONE : source;
+    shk_memory_unref(&slot->staging);
+    slot->staging = larger;
+    session->info.staging_bytes += bytes - present;
+    return SHK_OK;
+}
+
+/* Headers that preprocessing reads, and its descriptor sets. */
+static enum shk_status create_lanes(struct shk_session *session, struct shk_frame_slot *slot, VkDescriptorSet *sets,
+                                    struct shk_error *error)
+{
+    uint32_t batch = session->params.batch_size;
+    VkDeviceSize alignment = SHK_MAX(session->device->limits.minStorageBufferOffsetAlignment, 4);
+    VkDeviceSize bytes = shk_align_up(shk_preprocess_header_bytes(session->graph), alignment);
+    enum shk_status status =
+        shk_pool_alloc(session->device->pool, SHK_MEMORY_UPLOAD, bytes * batch, 0, &slot->headers, error);
+    for (uint32_t i = 0; i < batch && !status; i++) {
+        struct shk_lane *lane = &slot->lanes[i];
+        lane->set = sets[i];
+        lane->header = (uint8_t *)slot->headers.map + i * bytes;
+        shk_kernels_write_set(&session->kernels, lane->set, &session->arena, &session->parameters,
+                              session->lowering.uniform_range);
+    }
+    session->info.staging_bytes += slot->headers.size;
     return status;
 }
 
-static void record_ops(struct shk_session *session, struct shk_frame_slot *slot, VkCommandBuffer commands)
+static enum shk_status create_slot(struct shk_session *session, struct shk_frame_slot *slot, VkDescriptorSet *sets,
+                                   struct shk_error *error)
 {
-    const struct shk_lowering *lowering = &session->lowering;
-    uint32_t next = 0;
-    for (uint32_t op = 0; op < session->graph->op_count; op++) {
-        for (; next < lowering->count && lowering->dispatches[next].op == op; next++)
-            shk_kernels_record(&session->kernels, commands, slot->set, &lowering->dispatches[next]);
-        if (session->params.profile_ops)
-            timestamp(slot, SHK_COMMANDS_INFERENCE, QUERY_OPS + op);
-    }
-}
-
-static enum shk_status record_inference(struct shk_session *session, struct shk_frame_slot *slot,
-                                        struct shk_error *error)
-{
-    enum shk_status status = shk_slot_begin(session->device, &slot->gpu, SHK_COMMANDS_INFERENCE, error);
+    uint32_t batch = session->params.batch_size;
+    uint32_t queries = QUERY_OPS + (session->params.profile_ops ? session->graph->op_count : 0);
+    enum shk_status status = shk_slot_init(session->device, 0, batch * session->output_bytes, queries, batch,
+                                           &slot->gpu, error);
     if (status)
         return status;
-    VkCommandBuffer commands = slot->gpu.commands[SHK_COMMANDS_INFERENCE];
-    record_ops(session, slot, commands);
-    shk_cmd_barrier(commands);
-    timestamp(slot, SHK_COMMANDS_INFERENCE, QUERY_INFERRED);
-    for (uint32_t i = 0; i < session->graph->output_count; i++) {
-        const struct shk_view *view = &session->plan->views[session->graph->outputs[i]];
-        VkBufferCopy region = {
-            .srcOffset = session->arena.offset + (VkDeviceSize)view->offset * 4,
-            .dstOffset = slot->gpu.output.offset + session->output_offsets[i],
-            .size = shk_view_bytes(view),
-        };
-        vkCmdCopyBuffer(commands, session->arena.buffer, slot->gpu.output.buffer, 1, &region);
-    }
-    shk_cmd_barrier(commands);
-    timestamp(slot, SHK_COMMANDS_INFERENCE, QUERY_COPIED);
-    return shk_slot_end(session->device, &slot->gpu, SHK_COMMANDS_INFERENCE, error);
+    session->info.staging_bytes += slot->gpu.output.size;
+    status = grow_staging(session, slot, batch * session->input_bytes, error);
+    if (!status && session->image)
+        status = create_lanes(session, slot, sets, error);
+    if (!status)
+        status = shk_record_inference(session, slot, error);
+    slot->source = SHK_SOURCE_TENSORS;
+    slot->count = 1;
+    return status ? status : shk_record_source(session, slot, error);
 }
 
 static enum shk_status create_slots(struct shk_session *session, struct shk_error *error)
 {
     uint64_t start = shk_time_ns();
-    uint32_t queries = QUERY_OPS + (session->params.profile_ops ? session->graph->op_count : 0);
-    VkDescriptorSet sets[SHK_MAX_FRAMES_IN_FLIGHT];
-    enum shk_status status = shk_kernels_create_sets(&session->kernels, session->slot_count,
+    uint32_t batch = session->params.batch_size;
+    VkDescriptorSet sets[1 + SHK_MAX_FRAMES_IN_FLIGHT * SHK_MAX_BATCH];
+    enum shk_status status = shk_kernels_create_sets(&session->kernels, 1 + session->slot_count * batch,
                                                      &session->descriptor_pool, sets, error);
-    for (uint32_t i = 0; i < session->slot_count && !status; i++) {
-        struct shk_frame_slot *slot = &session->slots[i];
-        status = shk_slot_init(session->device, session->input_bytes, session->output_bytes, queries, &slot->gpu,
-                               error);
-        if (status)
-            break;
-        slot->set = sets[i];
-        write_set(session, slot);
-        session->info.staging_bytes += slot->gpu.input.size + slot->gpu.output.size;
-        status = record_source(session, slot, SHK_SOURCE_TENSORS, error);
-        if (!status)
-            status = record_inference(session, slot, error);
-    }
+    if (status)
+        return status;
+    session->set = sets[0];
+    shk_kernels_write_set(&session->kernels, session->set, &session->arena, &session->parameters,
+                          session->lowering.uniform_range);
+    for (uint32_t i = 0; i < session->slot_count && !status; i++)
+        status = create_slot(session, &session->slots[i], sets + 1 + i * batch, error);
     session->info.record_ns = shk_time_ns() - start;
     return status;
 }
@@ -227,8 +214,10 @@ static void device_destroy(struct shk_session *session)
     if (session->slots)
         for (uint64_t t = atomic_load(&session->waited) + 1; t <= atomic_load(&session->submitted); t++)
             shk_slot_wait(session->device, &session->slots[t % session->slot_count].gpu, UINT64_MAX, NULL);
-    for (uint32_t i = 0; session->slots && i < session->slot_count; i++)
+    for (uint32_t i = 0; session->slots && i < session->slot_count; i++) {
         shk_slot_finish(session->device, &session->slots[i].gpu);
+        shk_pool_free(session->device->pool, &session->slots[i].headers);
+    }
     if (session->descriptor_pool)
         vkDestroyDescriptorPool(session->device->device, session->descriptor_pool, NULL);
     shk_kernels_finish(&session->kernels);
@@ -240,82 +229,80 @@ static void device_destroy(struct shk_session *session)
     free(session->output_offsets);
 }
 
-/* The input buffer serves frames and raw tensors, whichever is larger. */
-static enum shk_status grow_input(struct shk_session *session, struct shk_frame_slot *slot, struct shk_error *error)
-{
-    VkDeviceSize bytes = SHK_MAX(session->preprocess.bytes, session->input_bytes);
-    struct shk_buffer larger = {0};
-    if (bytes <= slot->gpu.input.size)
-        return SHK_OK;
-    if (bytes > session->device->limits.maxStorageBufferRange)
-        return shk_fail(error, SHK_ERROR_UNSUPPORTED,
-                        "frames of %llu bytes: this device can bind %u; crop or scale them first",
-                        (unsigned long long)bytes, session->device->limits.maxStorageBufferRange);
-    enum shk_status status = shk_pool_alloc(session->device->pool, SHK_MEMORY_UPLOAD, bytes, 0, &larger, error);
-    if (status)
-        return status;
-    session->info.staging_bytes += bytes - slot->gpu.input.size;
-    shk_pool_free(session->device->pool, &slot->gpu.input);
-    slot->gpu.input = larger;
-    slot->recorded = SHK_SOURCE_NONE; /* what was recorded reads the old buffer */
-    write_set(session, slot);
-    return record_inference(session, slot, error);
-}
-
-static enum shk_status device_configure(struct shk_session *session, struct shk_error *error)
+static enum shk_status device_stream(struct shk_session *session, struct shk_stream *stream, struct shk_error *error)
 {
     struct shk_dispatch dispatch = {0};
-    shk_preprocess_dispatch(&session->preprocess, &session->plan->views[session->graph->inputs[0]],
+    shk_preprocess_dispatch(&stream->preprocess, &session->plan->views[session->graph->inputs[0]],
                             session->table_offset, &dispatch);
-    shk_lowered_from(&session->preprocess_dispatch, &dispatch);
-    enum shk_status status = shk_kernels_build(&session->kernels, &session->preprocess_dispatch, 1, error);
+    shk_lowered_from(&stream->dispatch, &dispatch);
+    enum shk_status status = shk_kernels_build(&session->kernels, &stream->dispatch, 1, error);
     if (!status)
         shk_kernels_save_cache(&session->kernels, &session->params.log);
+    return status;
+}
+
+/* The staging memory serves frames and raw tensors, whichever is larger. */
+static enum shk_status device_configure(struct shk_session *session, struct shk_error *error)
+{
+    enum shk_status status = SHK_OK;
+    size_t bytes = session->stream.preprocess.staged_bytes;
+    if (bytes > session->device->limits.maxStorageBufferRange)
+        return shk_fail(error, SHK_ERROR_UNSUPPORTED,
+                        "frames of %zu bytes: this device can bind %u; crop or scale them first", bytes,
+                        session->device->limits.maxStorageBufferRange);
     for (uint32_t i = 0; i < session->slot_count && !status; i++) {
-        status = grow_input(session, &session->slots[i], error);
-        if (!status)
-            status = record_source(session, &session->slots[i], SHK_SOURCE_FRAME, error);
+        struct shk_frame_slot *slot = &session->slots[i];
+        status = grow_staging(session, slot, bytes, error);
+        if (status)
+            break;
+        slot->source = SHK_SOURCE_FRAMES;
+        slot->count = 1;
+        slot->lanes[0].stream = &session->stream;
+        slot->lanes[0].memory = slot->staging;
+        status = shk_record_source(session, slot, error);
     }
     return status;
 }
 
-static void *device_frame_memory(struct shk_session *session, struct shk_frame_slot *slot)
+static void device_write_tensors(struct shk_session *session, struct shk_frame_slot *slot, uint32_t lane,
+                                 const void *const *inputs)
 {
-    (void)session;
-    return slot->gpu.input.map;
-}
-
-static enum shk_status device_write_tensors(struct shk_session *session, struct shk_frame_slot *slot,
-                                            const void *const *inputs, struct shk_error *error)
-{
-    (void)error;
     for (uint32_t i = 0; i < session->graph->input_count; i++) {
         uint32_t tensor = session->graph->inputs[i];
         const struct shk_view *view = &session->plan->views[tensor];
-        uint8_t *words = (uint8_t *)slot->gpu.input.map + session->input_offsets[i];
+        uint8_t *words = (uint8_t *)slot->staging->info.map + lane * session->input_bytes + session->input_offsets[i];
         shk_rows_pack(view, element_size(session, tensor), inputs[i], words);
         if (session->graph->tensors[tensor].legacy_uint8)
             shk_flip_sign(words, words, shk_view_bytes(view));
     }
-    return SHK_OK;
+}
+
+/* What the CPU wrote for the slot. */
+static enum shk_status flush(struct shk_session *session, struct shk_frame_slot *slot, struct shk_error *error)
+{
+    if (slot->source == SHK_SOURCE_TENSORS)
+        return shk_buffer_flush(session->device, &slot->staging->buffer, 0, slot->count * session->input_bytes, error);
+    enum shk_status status = shk_buffer_flush(session->device, &slot->headers, 0, slot->headers.size, error);
+    for (uint32_t i = 0; i < slot->count && !status; i++)
+        status = shk_memory_flush(slot->lanes[i].memory, error);
+    return status;
 }
 
 static enum shk_status device_submit(struct shk_session *session, struct shk_frame_slot *slot,
                                      struct shk_error *error)
 {
-    enum shk_status status = SHK_OK;
-    if (slot->recorded != slot->source)
-        status = record_source(session, slot, slot->source, error);
+    const uint32_t which[] = {SHK_COMMANDS_PREPROCESS, SHK_COMMANDS_INFERENCE + slot->count - 1};
+    enum shk_status status = shk_record_source(session, slot, error);
     if (!status)
-        status = shk_buffer_flush(session->device, &slot->gpu.input, 0, slot->gpu.input.size, error);
-    return status ? status : shk_slot_submit(session->device, &slot->gpu, SHK_COMMANDS_PREPROCESS, error);
+        status = flush(session, slot, error);
+    return status ? status : shk_slot_submit(session->device, &slot->gpu, which, 2, error);
 }
 
 /* Device ticks to CLOCK_MONOTONIC. Without calibrated timestamps the frame is taken to have ended now, and
  * durations stay exact. */
-static void device_stages(struct shk_session *session, struct shk_frame_slot *slot, uint64_t now,
-                          struct shk_stage_time *stages)
+static void device_stages(struct shk_session *session, struct shk_frame_slot *slot, uint64_t now)
 {
+    struct shk_stage_time *stages = slot->stages;
     uint64_t ticks[QUERY_OPS], ns[QUERY_OPS];
     struct shk_clock_map map;
     if (!shk_slot_timestamps(session->device, &slot->gpu, 0, QUERY_OPS, ticks)) {
@@ -349,21 +336,30 @@ static void read_op_times(struct shk_session *session, struct shk_frame_slot *sl
     }
 }
 
-static enum shk_status device_wait(struct shk_session *session, struct shk_frame_slot *slot, uint64_t timeout_ns,
-                                   struct shk_stage_time *stages, struct shk_error *error)
+static void unpack_outputs(struct shk_session *session, struct shk_frame_slot *slot)
 {
     const struct shk_graph *graph = session->graph;
+    for (uint32_t lane = 0; lane < slot->count; lane++) {
+        const uint8_t *words = (const uint8_t *)slot->gpu.output.map + lane * session->output_bytes;
+        for (uint32_t i = 0; i < graph->output_count; i++)
+            shk_rows_unpack(&session->plan->views[graph->outputs[i]], element_size(session, graph->outputs[i]),
+                            words + session->output_offsets[i], slot->lanes[lane].outputs[i]);
+    }
+}
+
+static enum shk_status device_wait(struct shk_session *session, struct shk_frame_slot *slot, uint64_t timeout_ns,
+                                   struct shk_error *error)
+{
     enum shk_status status = shk_slot_wait(session->device, &slot->gpu, timeout_ns, error);
     if (!status)
-        status = shk_buffer_invalidate(session->device, &slot->gpu.output, 0, slot->gpu.output.size, error);
+        status = shk_buffer_invalidate(session->device, &slot->gpu.output, 0, slot->count * session->output_bytes,
+                                       error);
     if (status)
         return status;
     uint64_t visible = shk_time_ns();
-    device_stages(session, slot, visible, stages);
-    for (uint32_t i = 0; i < graph->output_count; i++)
-        shk_rows_unpack(&session->plan->views[graph->outputs[i]], element_size(session, graph->outputs[i]),
-                        (const uint8_t *)slot->gpu.output.map + session->output_offsets[i], slot->outputs[i]);
-    stages[SHK_STAGE_READBACK].duration += shk_time_ns() - visible;
+    device_stages(session, slot, visible);
+    unpack_outputs(session, slot);
+    slot->stages[SHK_STAGE_READBACK].duration += shk_time_ns() - visible;
     read_op_times(session, slot);
     return SHK_OK;
 }
@@ -394,8 +390,8 @@ static enum shk_status device_read_tensor(struct shk_session *session, uint32_t 
 const struct shk_backend shk_backend_device = {
     .create = device_create,
     .destroy = device_destroy,
+    .stream = device_stream,
     .configure = device_configure,
-    .frame_memory = device_frame_memory,
     .write_tensors = device_write_tensors,
     .submit = device_submit,
     .wait = device_wait,

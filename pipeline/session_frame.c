@@ -1,4 +1,4 @@
-/* The way of a frame: submit, wait, read, release. The same for both backends.
+/* The way of a batch, of one frame or more: submit, wait, read, release. The same for both backends.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
@@ -22,11 +22,10 @@ static struct shk_frame_slot *free_slot(struct shk_session *session, struct shk_
 }
 
 static enum shk_status send(struct shk_session *session, struct shk_frame_slot *slot, enum shk_slot_source source,
-                            void *user, uint64_t *ticket, struct shk_error *error)
+                            uint32_t count, uint64_t *ticket, struct shk_error *error)
 {
     slot->source = source;
-    slot->user = user;
-    slot->upload_end = shk_time_ns();
+    slot->count = count;
     enum shk_status status = session->backend->submit(session, slot, error);
     if (status)
         return status;
@@ -36,10 +35,21 @@ static enum shk_status send(struct shk_session *session, struct shk_frame_slot *
     return SHK_OK;
 }
 
+/* The frame passed shk_stream_check(). */
+static void write_frame(struct shk_lane *lane, const struct shk_stream *stream, const struct shk_frame *frame)
+{
+    lane->user = frame->user;
+    lane->stream = stream;
+    lane->memory = frame->memory;
+    shk_preprocess_write(&stream->preprocess, frame, frame->memory->delta / 4, lane->header,
+                         &lane->placement);
+}
+
 enum shk_status shk_session_submit(struct shk_session *session, const struct shk_frame *frame, uint64_t *ticket,
                                    struct shk_error *error)
 {
     uint64_t start = shk_time_ns();
+    struct shk_frame staged;
     if (!session->configured)
         return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT,
                         "shk_session_submit: call shk_session_configure() with the frame format first");
@@ -48,10 +58,48 @@ enum shk_status shk_session_submit(struct shk_session *session, const struct shk
         return SHK_ERROR_BUSY;
     slot->submit_start = start;
     slot->upload_start = shk_time_ns();
-    enum shk_status status = shk_preprocess_write(&session->preprocess, frame,
-                                                  session->backend->frame_memory(session, slot), &slot->placement,
-                                                  error);
-    return status ? status : send(session, slot, SHK_SOURCE_FRAME, frame->user, ticket, error);
+    enum shk_status status =
+        shk_preprocess_stage(&session->stream.preprocess, frame, slot->staging->info.map, &staged, error);
+    if (status)
+        return status;
+    staged.memory = slot->staging;
+    write_frame(&slot->lanes[0], &session->stream, &staged);
+    slot->upload_end = shk_time_ns();
+    return send(session, slot, SHK_SOURCE_FRAMES, 1, ticket, error);
+}
+
+static enum shk_status check_batch(const struct shk_session *session, const struct shk_batch_frame *frames,
+                                   uint32_t count, struct shk_error *error)
+{
+    if (count < 1 || count > session->params.batch_size)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "%u frames were given, this session takes 1 to %u at once",
+                        count, session->params.batch_size);
+    for (uint32_t i = 0; i < count; i++) {
+        struct shk_error reason;
+        if (!frames[i].stream || frames[i].stream->session != session)
+            return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "frame %u of the batch has no stream of this session",
+                            i);
+        enum shk_status status = shk_stream_check(frames[i].stream, &frames[i].frame, &reason);
+        if (status)
+            return shk_fail(error, status, "frame %u of the batch: %s", i, reason.message);
+    }
+    return SHK_OK;
+}
+
+enum shk_status shk_session_submit_batch(struct shk_session *session, const struct shk_batch_frame *frames,
+                                         uint32_t count, uint64_t *ticket, struct shk_error *error)
+{
+    uint64_t start = shk_time_ns();
+    struct shk_frame_slot *slot = free_slot(session, error);
+    if (!slot)
+        return SHK_ERROR_BUSY;
+    enum shk_status status = check_batch(session, frames, count, error);
+    if (status)
+        return status;
+    slot->submit_start = slot->upload_start = slot->upload_end = start; /* nothing is copied */
+    for (uint32_t i = 0; i < count; i++)
+        write_frame(&slot->lanes[i], frames[i].stream, &frames[i].frame);
+    return send(session, slot, SHK_SOURCE_FRAMES, count, ticket, error);
 }
 
 enum shk_status shk_session_submit_tensors(struct shk_session *session, const void *const *inputs,
@@ -59,42 +107,64 @@ enum shk_status shk_session_submit_tensors(struct shk_session *session, const vo
                                            struct shk_error *error)
 {
     uint64_t start = shk_time_ns();
-    if (input_count != session->graph->input_count)
-        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "%s: %u input tensors were given, the model has %u",
-                        session->graph->name, input_count, session->graph->input_count);
+    uint32_t per_frame = session->graph->input_count, count = input_count / per_frame;
+    if (count < 1 || count > session->params.batch_size || input_count % per_frame)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT,
+                        "%s: %u input tensors were given, the model has %u and the session takes 1 to %u frames at once",
+                        session->graph->name, input_count, per_frame, session->params.batch_size);
     struct shk_frame_slot *slot = free_slot(session, error);
     if (!slot)
         return SHK_ERROR_BUSY;
     slot->submit_start = start;
     slot->upload_start = shk_time_ns();
-    slot->placement = SHK_PLACEMENT_IDENTITY;
-    enum shk_status status = session->backend->write_tensors(session, slot, inputs, error);
-    return status ? status : send(session, slot, SHK_SOURCE_TENSORS, user, ticket, error);
+    for (uint32_t i = 0; i < count; i++) {
+        slot->lanes[i].user = user;
+        slot->lanes[i].placement = SHK_PLACEMENT_IDENTITY;
+        session->backend->write_tensors(session, slot, i, inputs + i * per_frame);
+    }
+    slot->upload_end = shk_time_ns();
+    return send(session, slot, SHK_SOURCE_TENSORS, count, ticket, error);
 }
 
-static void decode(struct shk_session *session, struct shk_frame_slot *slot)
+static void decode(struct shk_session *session, struct shk_lane *lane)
 {
     struct shk_decode frame = {
         .detector = session->detector,
         .graph = session->graph,
         .params = &session->params,
-        .outputs = (const void *const *)slot->outputs,
-        .placement = slot->placement,
+        .outputs = (const void *const *)lane->outputs,
+        .placement = lane->placement,
         .nms = session->nms,
     };
     const struct shk_decoder_def *decoder = session->detector->def;
-    slot->detection_count = decoder ? decoder->decode(&frame, slot->detections) : 0;
+    uint64_t start = shk_time_ns();
+    lane->detection_count = decoder ? decoder->decode(&frame, lane->detections) : 0;
+    lane->decode = (struct shk_stage_time){start, shk_time_ns() - start};
 }
 
-/* `decoded` is when decoding began. */
-static void finish_stages(const struct shk_frame_slot *slot, uint64_t decoded, struct shk_stage_time *stages)
+/* After decoding. */
+static void finish_stages(struct shk_frame_slot *slot)
 {
-    uint64_t now = shk_time_ns();
+    struct shk_stage_time *stages = slot->stages;
     stages[SHK_STAGE_UPLOAD] = (struct shk_stage_time){slot->upload_start, slot->upload_end - slot->upload_start};
     uint64_t device_start = SHK_MAX(stages[SHK_STAGE_PREPROCESS].start, slot->upload_end);
     stages[SHK_STAGE_QUEUE] = (struct shk_stage_time){slot->upload_end, device_start - slot->upload_end};
-    stages[SHK_STAGE_DECODE] = (struct shk_stage_time){decoded, now - decoded};
-    stages[SHK_STAGE_TOTAL] = (struct shk_stage_time){slot->submit_start, now - slot->submit_start};
+    stages[SHK_STAGE_TOTAL] = (struct shk_stage_time){slot->submit_start, shk_time_ns() - slot->submit_start};
+}
+
+static void fill_result(const struct shk_frame_slot *slot, uint64_t ticket, uint32_t frame,
+                        struct shk_result *result)
+{
+    const struct shk_lane *lane = &slot->lanes[frame];
+    *result = (struct shk_result){
+        .ticket = ticket,
+        .frame_count = slot->count,
+        .user = lane->user,
+        .detections = lane->detections,
+        .detection_count = lane->detection_count,
+    };
+    memcpy(result->stages, slot->stages, sizeof(result->stages));
+    result->stages[SHK_STAGE_DECODE] = lane->decode;
 }
 
 enum shk_status shk_session_wait(struct shk_session *session, uint64_t timeout_ns, struct shk_result *result,
@@ -104,15 +174,14 @@ enum shk_status shk_session_wait(struct shk_session *session, uint64_t timeout_n
     if (ticket > atomic_load(&session->submitted))
         return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "shk_session_wait: every submitted frame was waited for");
     struct shk_frame_slot *slot = slot_of(session, ticket);
-    *result = (struct shk_result){.ticket = ticket, .user = slot->user};
-    enum shk_status status = session->backend->wait(session, slot, timeout_ns, result->stages, error);
+    *result = (struct shk_result){.ticket = ticket, .frame_count = slot->count, .user = slot->lanes[0].user};
+    enum shk_status status = session->backend->wait(session, slot, timeout_ns, error);
     if (status)
         return status;
-    uint64_t decoded = shk_time_ns();
-    decode(session, slot);
-    finish_stages(slot, decoded, result->stages);
-    result->detections = slot->detections;
-    result->detection_count = slot->detection_count;
+    for (uint32_t i = 0; i < slot->count; i++)
+        decode(session, &slot->lanes[i]);
+    finish_stages(slot);
+    fill_result(slot, ticket, 0, result);
     atomic_store(&session->waited, ticket);
     return SHK_OK;
 }
@@ -127,6 +196,29 @@ static struct shk_frame_slot *held_slot(struct shk_session *session, uint64_t ti
     return NULL;
 }
 
+/* A frame of it, likewise. */
+static struct shk_lane *held_lane(struct shk_session *session, uint64_t ticket, uint32_t frame,
+                                  struct shk_error *error)
+{
+    struct shk_frame_slot *slot = held_slot(session, ticket, error);
+    if (!slot)
+        return NULL;
+    if (frame < slot->count)
+        return &slot->lanes[frame];
+    shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "frame %u was asked for, batch %llu has %u", frame,
+             (unsigned long long)ticket, slot->count);
+    return NULL;
+}
+
+enum shk_status shk_session_get_frame(struct shk_session *session, uint64_t ticket, uint32_t frame,
+                                      struct shk_result *result, struct shk_error *error)
+{
+    if (!held_lane(session, ticket, frame, error))
+        return SHK_ERROR_INVALID_ARGUMENT;
+    fill_result(slot_of(session, ticket), ticket, frame, result);
+    return SHK_OK;
+}
+
 static enum shk_status check_size(const struct shk_session *session, uint32_t tensor, size_t size,
                                   struct shk_error *error)
 {
@@ -137,11 +229,11 @@ static enum shk_status check_size(const struct shk_session *session, uint32_t te
     return SHK_OK;
 }
 
-enum shk_status shk_session_read_output(struct shk_session *session, uint64_t ticket, uint32_t index, void *bytes,
-                                        size_t size, struct shk_error *error)
+enum shk_status shk_session_read_output(struct shk_session *session, uint64_t ticket, uint32_t frame,
+                                        uint32_t index, void *bytes, size_t size, struct shk_error *error)
 {
-    struct shk_frame_slot *slot = held_slot(session, ticket, error);
-    if (!slot)
+    const struct shk_lane *lane = held_lane(session, ticket, frame, error);
+    if (!lane)
         return SHK_ERROR_INVALID_ARGUMENT;
     if (index >= session->graph->output_count)
         return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "%s: output %u was asked for, the model has %u",
@@ -151,9 +243,9 @@ enum shk_status shk_session_read_output(struct shk_session *session, uint64_t ti
     if (status)
         return status;
     if (session->graph->tensors[tensor].legacy_uint8)
-        shk_flip_sign(slot->outputs[index], bytes, size);
+        shk_flip_sign(lane->outputs[index], bytes, size);
     else
-        memcpy(bytes, slot->outputs[index], size);
+        memcpy(bytes, lane->outputs[index], size);
     return SHK_OK;
 }
 

@@ -32,22 +32,37 @@ static enum shk_status create_arguments(struct shk_session *session, struct shk_
     return session->arguments ? SHK_OK : shk_fail_oom(error, most * sizeof(void *), "op arguments");
 }
 
-static enum shk_status reference_create(struct shk_session *session, struct shk_error *error)
+static enum shk_status create_lane(struct shk_session *session, struct shk_lane *lane, struct shk_error *error)
 {
     const struct shk_graph *graph = session->graph;
+    lane->inputs = calloc(graph->input_count, sizeof(*lane->inputs));
+    if (!lane->inputs)
+        return shk_fail_oom(error, sizeof(*lane->inputs), "model inputs");
+    for (uint32_t k = 0; k < graph->input_count; k++)
+        if (!(lane->inputs[k] = calloc(1, graph->tensors[graph->inputs[k]].bytes)))
+            return shk_fail_oom(error, graph->tensors[graph->inputs[k]].bytes, "model inputs");
+    if (session->image && !(lane->header = malloc(shk_preprocess_header_bytes(graph))))
+        return shk_fail_oom(error, shk_preprocess_header_bytes(graph), "a frame's header");
+    return SHK_OK;
+}
+
+static enum shk_status reference_create(struct shk_session *session, struct shk_error *error)
+{
     enum shk_status status = create_tensors(session, error);
     if (!status)
         status = create_arguments(session, error);
-    for (uint32_t i = 0; i < session->slot_count && !status; i++) {
-        struct shk_frame_slot *slot = &session->slots[i];
-        slot->inputs = calloc(graph->input_count, sizeof(*slot->inputs));
-        for (uint32_t k = 0; slot->inputs && k < graph->input_count; k++)
-            if (!(slot->inputs[k] = calloc(1, graph->tensors[graph->inputs[k]].bytes)))
-                status = shk_fail_oom(error, graph->tensors[graph->inputs[k]].bytes, "model inputs");
-        if (!slot->inputs)
-            status = shk_fail_oom(error, sizeof(*slot->inputs), "model inputs");
-    }
+    for (uint32_t i = 0; i < session->slot_count; i++)
+        for (uint32_t k = 0; k < session->params.batch_size && !status; k++)
+            status = create_lane(session, &session->slots[i].lanes[k], error);
     return status;
+}
+
+static void destroy_lane(const struct shk_graph *graph, struct shk_lane *lane)
+{
+    for (uint32_t k = 0; lane->inputs && k < graph->input_count; k++)
+        free(lane->inputs[k]);
+    free(lane->inputs);
+    free(lane->header);
 }
 
 static void reference_destroy(struct shk_session *session)
@@ -58,44 +73,37 @@ static void reference_destroy(struct shk_session *session)
             free(session->tensors[t]);
     free(session->tensors);
     free(session->arguments);
-    for (uint32_t i = 0; session->slots && i < session->slot_count; i++) {
-        struct shk_frame_slot *slot = &session->slots[i];
-        for (uint32_t k = 0; slot->inputs && k < graph->input_count; k++)
-            free(slot->inputs[k]);
-        free(slot->inputs);
-        free(slot->frame);
-    }
+    for (uint32_t i = 0; session->slots && i < session->slot_count; i++)
+        for (uint32_t k = 0; session->slots[i].lanes && k < session->params.batch_size; k++)
+            destroy_lane(graph, &session->slots[i].lanes[k]);
 }
 
 static enum shk_status reference_configure(struct shk_session *session, struct shk_error *error)
 {
+    size_t bytes = session->stream.preprocess.staged_bytes;
     for (uint32_t i = 0; i < session->slot_count; i++) {
-        void *frame = realloc(session->slots[i].frame, session->preprocess.bytes);
-        if (!frame)
-            return shk_fail_oom(error, session->preprocess.bytes, "a frame");
-        session->slots[i].frame = frame;
+        struct shk_frame_slot *slot = &session->slots[i];
+        if (slot->staging && slot->staging->info.size >= bytes)
+            continue;
+        shk_memory_unref(&slot->staging);
+        enum shk_status status = shk_memory_alloc(NULL, bytes, &slot->staging, error);
+        if (status)
+            return status;
     }
     return SHK_OK;
 }
 
-static void *reference_frame_memory(struct shk_session *session, struct shk_frame_slot *slot)
+static void reference_write_tensors(struct shk_session *session, struct shk_frame_slot *slot, uint32_t lane,
+                                    const void *const *inputs)
 {
-    (void)session;
-    return slot->frame;
-}
-
-static enum shk_status reference_write_tensors(struct shk_session *session, struct shk_frame_slot *slot,
-                                               const void *const *inputs, struct shk_error *error)
-{
-    (void)error;
+    void **to = slot->lanes[lane].inputs;
     for (uint32_t i = 0; i < session->graph->input_count; i++) {
         const struct shk_tensor *t = &session->graph->tensors[session->graph->inputs[i]];
         if (t->legacy_uint8)
-            shk_flip_sign(inputs[i], slot->inputs[i], t->bytes);
+            shk_flip_sign(inputs[i], to[i], t->bytes);
         else
-            memcpy(slot->inputs[i], inputs[i], t->bytes);
+            memcpy(to[i], inputs[i], t->bytes);
     }
-    return SHK_OK;
 }
 
 static enum shk_status reference_submit(struct shk_session *session, struct shk_frame_slot *slot,
@@ -124,23 +132,24 @@ static enum shk_status run_op(struct shk_session *session, const struct shk_op *
     return op->def->reference(&run, error);
 }
 
-static void take_inputs(struct shk_session *session, struct shk_frame_slot *slot)
+static void take_inputs(struct shk_session *session, const struct shk_frame_slot *slot, const struct shk_lane *lane)
 {
     const struct shk_graph *graph = session->graph;
-    if (slot->source == SHK_SOURCE_FRAME)
-        shk_preprocess_run(&session->preprocess, session->tables, slot->frame, session->tensors[graph->inputs[0]]);
+    if (slot->source == SHK_SOURCE_FRAMES)
+        shk_preprocess_run(&lane->stream->preprocess, session->tables, lane->header, lane->memory->info.map,
+                           session->tensors[graph->inputs[0]]);
     else
         for (uint32_t i = 0; i < graph->input_count; i++)
-            memcpy(session->tensors[graph->inputs[i]], slot->inputs[i], graph->tensors[graph->inputs[i]].bytes);
+            memcpy(session->tensors[graph->inputs[i]], lane->inputs[i], graph->tensors[graph->inputs[i]].bytes);
 }
 
-static enum shk_status reference_wait(struct shk_session *session, struct shk_frame_slot *slot, uint64_t timeout_ns,
-                                      struct shk_stage_time *stages, struct shk_error *error)
+/* Adds its times to the slot's. */
+static enum shk_status run_lane(struct shk_session *session, struct shk_frame_slot *slot, struct shk_lane *lane,
+                                struct shk_error *error)
 {
-    (void)timeout_ns;
     const struct shk_graph *graph = session->graph;
     uint64_t start = shk_time_ns();
-    take_inputs(session, slot);
+    take_inputs(session, slot, lane);
     uint64_t preprocessed = shk_time_ns(), op_start = preprocessed;
     for (uint32_t i = 0; i < graph->op_count; i++) {
         enum shk_status status = run_op(session, &graph->ops[i], error);
@@ -148,15 +157,34 @@ static enum shk_status reference_wait(struct shk_session *session, struct shk_fr
             return status;
         uint64_t op_end = shk_time_ns();
         if (slot->op_ns)
-            slot->op_ns[i] = op_end - op_start;
+            slot->op_ns[i] += op_end - op_start;
         op_start = op_end;
     }
     for (uint32_t i = 0; i < graph->output_count; i++)
-        memcpy(slot->outputs[i], session->tensors[graph->outputs[i]], graph->tensors[graph->outputs[i]].bytes);
-    uint64_t end = shk_time_ns();
-    stages[SHK_STAGE_PREPROCESS] = (struct shk_stage_time){start, preprocessed - start};
-    stages[SHK_STAGE_INFERENCE] = (struct shk_stage_time){preprocessed, op_start - preprocessed};
-    stages[SHK_STAGE_READBACK] = (struct shk_stage_time){op_start, end - op_start};
+        memcpy(lane->outputs[i], session->tensors[graph->outputs[i]], graph->tensors[graph->outputs[i]].bytes);
+    slot->stages[SHK_STAGE_PREPROCESS].duration += preprocessed - start;
+    slot->stages[SHK_STAGE_INFERENCE].duration += op_start - preprocessed;
+    slot->stages[SHK_STAGE_READBACK].duration += shk_time_ns() - op_start;
+    return SHK_OK;
+}
+
+/* Frame after frame; the stages are shown as if each had been done for all of them at once. */
+static enum shk_status reference_wait(struct shk_session *session, struct shk_frame_slot *slot, uint64_t timeout_ns,
+                                      struct shk_error *error)
+{
+    (void)timeout_ns;
+    struct shk_stage_time *stages = slot->stages;
+    memset(stages, 0, sizeof(slot->stages));
+    if (slot->op_ns)
+        memset(slot->op_ns, 0, session->graph->op_count * sizeof(*slot->op_ns));
+    stages[SHK_STAGE_PREPROCESS].start = shk_time_ns();
+    for (uint32_t i = slot->count; i-- > 0;) { /* frame 0 last: its tensors can be read */
+        enum shk_status status = run_lane(session, slot, &slot->lanes[i], error);
+        if (status)
+            return status;
+    }
+    for (int i = SHK_STAGE_INFERENCE; i <= SHK_STAGE_READBACK; i++)
+        stages[i].start = stages[i - 1].start + stages[i - 1].duration;
     return SHK_OK;
 }
 
@@ -172,7 +200,6 @@ const struct shk_backend shk_backend_reference = {
     .create = reference_create,
     .destroy = reference_destroy,
     .configure = reference_configure,
-    .frame_memory = reference_frame_memory,
     .write_tensors = reference_write_tensors,
     .submit = reference_submit,
     .wait = reference_wait,

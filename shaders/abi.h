@@ -20,17 +20,20 @@
 #define SHK_BINDING_ARENA   0 /* storage buffer: uint words[], activations */
 #define SHK_BINDING_PARAMS  1 /* storage buffer: uint words[], weights, quantization, tables */
 #define SHK_BINDING_UNIFORM 2 /* dynamic uniform buffer: uvec4[], a window into the same parameter bytes */
-#define SHK_BINDING_FRAME   3 /* storage buffer: uint words[], the slot's input (preprocess only) */
+#define SHK_BINDING_FRAME   3 /* storage buffer: uint words[], what the frame's planes are in (preprocess only) */
+#define SHK_BINDING_HEADER  4 /* storage buffer: struct shk_frame_header and tables (preprocess only) */
 
 #define SHK_UNIFORM_ALIGNMENT 256   /* the largest minUniformBufferOffsetAlignment there is */
 #define SHK_UNIFORM_MIN       16384 /* every device can bind this many bytes */
 #define SHK_UNIFORM_MAX       65536 /* what we ask for where the device can */
 
-/* Specialization constants: 0, 1, 2 are the workgroup size, the rest belongs to the shader. */
-#define SHK_SPEC_LOCAL_X 0
-#define SHK_SPEC_LOCAL_Y 1
-#define SHK_SPEC_LOCAL_Z 2
-#define SHK_SPEC_FIRST   3
+/* Specialization constants: 0, 1, 2 are the workgroup size, 3 is the distance of the arena's lanes in words (one lane
+ * per frame of a batch; 0: there is one only), the rest belongs to the shader. */
+#define SHK_SPEC_LOCAL_X     0
+#define SHK_SPEC_LOCAL_Y     1
+#define SHK_SPEC_LOCAL_Z     2
+#define SHK_SPEC_LANE_STRIDE 3
+#define SHK_SPEC_FIRST       4
 #define SHK_MAX_SPEC     13
 
 #define SHK_MAX_PUSH_BYTES 128
@@ -54,12 +57,13 @@
 #define SHK_LUMA_G 9617
 #define SHK_LUMA_B 1868
 
-/* First in the slot's input buffer. Behind it: width + 1 words that say where the columns of the rectangle sample,
- * room for the model's width + 1 in all; the same for rows; the planes. */
+/* Behind it: width + 1 words that say where the columns of the rectangle sample, room for the model's width + 1 in
+ * all; the same for rows. */
 struct shk_frame_header {
     SHK_UINT left, top, width, height; /* the rectangle of the model's input that shows the frame */
     SHK_UINT crop_x, crop_y;
     SHK_UINT shift_x, shift_y; /* area: fractional bits of the column and row tables */
+    SHK_UINT plane_offset[3], plane_stride[3]; /* words of SHK_BINDING_FRAME */
 };
 
 /* R = y' * luma + cr_r * Cr' and so on, with y' = Y - black and Cb', Cr' around 0. */
@@ -73,7 +77,6 @@ struct shk_preprocess_push {
     SHK_UINT output_offset, output_stride; /* words */
     SHK_UINT table; /* words */
     SHK_UINT width, height; /* of the model's input */
-    SHK_UINT plane_offset[3], plane_stride[3]; /* words, after the header */
     SHK_STRUCT(shk_frame_matrix) matrix;
 };
 
@@ -273,6 +276,7 @@ struct shk_conv_push {
     SHK_UINT params; /* of slice 0, in words (storage variant) */
     SHK_UINT slice_stride; /* uvec4 */
     SHK_UINT first_slice;  /* the number of the dispatch's first slice */
+    SHK_UINT slices;       /* of the dispatch, in a lane */
 };
 
 /* ---- depthwise ---- */

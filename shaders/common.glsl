@@ -6,7 +6,17 @@
 layout(local_size_x_id = SHK_SPEC_LOCAL_X, local_size_y_id = SHK_SPEC_LOCAL_Y,
        local_size_z_id = SHK_SPEC_LOCAL_Z) in;
 
-layout(set = 0, binding = SHK_BINDING_ARENA, std430) buffer shk_arena_buffer { uint arena[]; };
+/* The arena has one lane per frame of a batch, SHK_LANE_STRIDE words apart, and a dispatch covers all of them: the
+ * z dimension of its workgroups counts lanes. Shaders only know addresses of the first lane and go through SHK_ARENA.
+ * Without batches the stride is 0 and nothing of this is left in the compiled kernel. A shader that wants z for
+ * something else as well defines SHK_LANE. */
+layout(constant_id = SHK_SPEC_LANE_STRIDE) const uint SHK_LANE_STRIDE = 0u;
+#ifndef SHK_LANE
+#define SHK_LANE gl_WorkGroupID.z
+#endif
+layout(set = 0, binding = SHK_BINDING_ARENA, std430) buffer shk_arena_buffer { uint shk_arena[]; };
+#define SHK_ARENA(word) shk_arena[SHK_LANE * SHK_LANE_STRIDE + (word)]
+
 layout(set = 0, binding = SHK_BINDING_PARAMS, std430) readonly buffer shk_params_buffer { uint params[]; };
 
 uint shk_divide(uint x, shk_divisor d)

@@ -4,6 +4,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#define SHK_LANE (SHK_LANE_STRIDE == 0u ? 0u : gl_WorkGroupID.z / p.slices) /* z: lane * slices + slice */
 #include "common.glsl"
 #include "int8.glsl"
 #include "weights.glsl"
@@ -56,7 +57,7 @@ uint add_tap(uint weights, uvec4 header, ivec2 tap)
     for (uint k = 0u; k < header.y; k++) {
         uint words[PIXELS];
         [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
-            words[i] = arena[at[i] + k];
+            words[i] = SHK_ARENA(at[i] + k);
             words[i] = inside[i] ? words[i] : p.padding;
             if (WINDOW_SUM != 0u) {
                 words[i] &= k == 0u ? header.z : 0xffffffffu;
@@ -100,7 +101,7 @@ void store(uint first, uint slice, uint quant)
             }
             y = clamp(y, p.output_min, p.output_max) + p.output_zero_point;
             if (word < p.output_words && first + i < p.rows)
-                arena[p.output_offset + (first + i) * p.output_stride + word] = shk_pack4(y.x, y.y, y.z, y.w);
+                SHK_ARENA(p.output_offset + (first + i) * p.output_stride + word) = shk_pack4(y.x, y.y, y.z, y.w);
         }
     }
 }
@@ -110,7 +111,7 @@ void main()
     uint first = shk_linear_index() * PIXELS;
     if (first >= p.rows)
         return;
-    uint slice = gl_WorkGroupID.z;
+    uint slice = gl_WorkGroupID.z - SHK_LANE * p.slices;
     uint base = slice * p.slice_stride;
     uint quant = base + SHK_CONV_HEADER;
     uvec4 header = SHK_WEIGHTS(p.params, base);

@@ -46,7 +46,7 @@ void main()
             int x = left + int(c);
             bool inside = row_inside && uint(x) < uint(p.input_width);
             uint at = p.input_offset + (row + (inside ? uint(x) : 0u)) * p.input_stride + p.first_word + word;
-            uint bytes = inside ? arena[at] : p.padding;
+            uint bytes = inside ? SHK_ARENA(at) : p.padding;
             values[c] = shk_unpack4(bytes);
         }
         for (uint kx = 0u; kx < KERNEL_WIDTH; kx++) {
@@ -65,7 +65,7 @@ void main()
         y = clamp(y, p.output_min, p.output_max) + p.output_zero_point;
         uint x = first + i;
         if (x < uint(p.output_width))
-            arena[p.output_offset + (line * uint(p.output_width) + x) * p.output_stride + p.first_word + word] =
+            SHK_ARENA(p.output_offset + (line * uint(p.output_width) + x) * p.output_stride + p.first_word + word) =
                 shk_pack4(y.x, y.y, y.z, y.w);
     }
 }

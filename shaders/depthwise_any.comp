@@ -14,11 +14,11 @@ layout(push_constant, std430) uniform push_block { shk_depthwise_push p; };
 ivec4 gather(uint pixel, uvec4 channel)
 {
     uint row = p.input_offset + pixel * p.input_stride;
-    uint word = arena[row + channel.x / 4u];
+    uint word = SHK_ARENA(row + channel.x / 4u);
     ivec4 values;
     for (uint j = 0u; j < 4u; j++) {
         if (j > 0u && channel[j] / 4u != channel[j - 1u] / 4u)
-            word = arena[row + channel[j] / 4u];
+            word = SHK_ARENA(row + channel[j] / 4u);
         values[j] = shk_byte(word, channel[j] % 4u);
     }
     return values;
@@ -60,5 +60,5 @@ void main()
     for (uint j = 0u; j < 4u; j++)
         y[j] = shk_mbqm(acc[j], multiplier[j], shift[j]);
     y = clamp(y, p.output_min, p.output_max) + p.output_zero_point;
-    arena[p.output_offset + pixel * p.output_stride + word] = shk_pack4(y.x, y.y, y.z, y.w);
+    SHK_ARENA(p.output_offset + pixel * p.output_stride + word) = shk_pack4(y.x, y.y, y.z, y.w);
 }

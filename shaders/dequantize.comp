@@ -14,8 +14,8 @@ void main()
     uint row = index;
     uint w = shk_take_remainder(row, p.words);
     uint count = min(p.channels - w * 4u, 4u);
-    uint word = arena[p.src + row * p.src_stride + w] ^ 0x80808080u;
+    uint word = SHK_ARENA(p.src + row * p.src_stride + w) ^ 0x80808080u;
     uint to = p.dst + row * p.dst_stride + w * 4u;
     for (uint b = 0u; b < count; b++)
-        arena[to + b] = params[p.table + (word >> (b * 8u) & 0xffu)];
+        SHK_ARENA(to + b) = params[p.table + (word >> (b * 8u) & 0xffu)];
 }

@@ -41,8 +41,8 @@ uint box_rank(uint box, uint i)
 {
     uint row = p.boxes + box * p.boxes_stride;
     if (FLOAT_BOXES)
-        return rank_of(uintBitsToFloat(arena[row + i]), p.box_inverse, p.box_zero);
-    return uint(shk_byte(arena[row], i) + 128);
+        return rank_of(uintBitsToFloat(SHK_ARENA(row + i)), p.box_inverse, p.box_zero);
+    return uint(shk_byte(SHK_ARENA(row), i) + 128);
 }
 
 uint score_rank(uint box, uint class_id)
@@ -50,8 +50,8 @@ uint score_rank(uint box, uint class_id)
     uint row = p.scores + box * p.scores_stride;
     uint c = class_id + p.label_offset;
     if (FLOAT_SCORES)
-        return rank_of(uintBitsToFloat(arena[row + c]), p.score_inverse, p.score_zero);
-    return uint(shk_byte(arena[row + c / 4u], c & 3u) + 128);
+        return rank_of(uintBitsToFloat(SHK_ARENA(row + c)), p.score_inverse, p.score_zero);
+    return uint(shk_byte(SHK_ARENA(row + c / 4u), c & 3u) + 128);
 }
 
 // Higher scores first, then lower indices; never all ones. 0: nothing. Indices stay below 2^23.
@@ -89,19 +89,19 @@ void decode(uint box)
     precise float area = (c.z - c.x) * (c.w - c.y);
     uint at = p.scratch_boxes + box * 5u;
     for (uint i = 0u; i < 4u; i++)
-        arena[at + i] = floatBitsToUint(c[i]);
-    arena[at + 4u] = floatBitsToUint(area);
+        SHK_ARENA(at + i) = floatBitsToUint(c[i]);
+    SHK_ARENA(at + 4u) = floatBitsToUint(area);
     if (!REGULAR) {
         uint rank = best_rank(box);
-        arena[p.scratch_keys + box] = rank >= p.min_rank ? make_key(rank, box) : 0u;
+        SHK_ARENA(p.scratch_keys + box) = rank >= p.min_rank ? make_key(rank, box) : 0u;
     }
 }
 
 Box load_box(uint box)
 {
     uint at = p.scratch_boxes + box * 5u;
-    vec4 corners = uintBitsToFloat(uvec4(arena[at], arena[at + 1u], arena[at + 2u], arena[at + 3u]));
-    return Box(corners, uintBitsToFloat(arena[at + 4u]));
+    vec4 corners = uintBitsToFloat(uvec4(SHK_ARENA(at), SHK_ARENA(at + 1u), SHK_ARENA(at + 2u), SHK_ARENA(at + 3u)));
+    return Box(corners, uintBitsToFloat(SHK_ARENA(at + 4u)));
 }
 
 // Would a / b, rounded to a float, be above the threshold? a and b are positive normal numbers.
@@ -143,11 +143,11 @@ uint scan(uint group, uint last)
     Box selected = load_box(last == NONE ? 0u : last);
     uint found = 0u;
     for (uint i = gl_LocalInvocationID.x; i < p.count; i += gl_WorkGroupSize.x) {
-        uint key = arena[keys + i];
+        uint key = SHK_ARENA(keys + i);
         if (key == 0u)
             continue;
         if (last != NONE && (i == last || overlaps(selected, load_box(i))))
-            arena[keys + i] = 0u;
+            SHK_ARENA(keys + i) = 0u;
         else
             found = max(found, key);
     }
@@ -177,30 +177,30 @@ void find_head(uint group)
     if (REGULAR)
         for (uint i = gl_LocalInvocationID.x; i < p.count; i += gl_WorkGroupSize.x) {
             uint rank = score_rank(i, group);
-            arena[p.scratch_keys + group * p.count + i] = rank >= p.min_rank ? make_key(rank, i) : 0u;
+            SHK_ARENA(p.scratch_keys + group * p.count + i) = rank >= p.min_rank ? make_key(rank, i) : 0u;
         }
     workgroup_max_begin();
     uint head = workgroup_max(scan(group, NONE), 0u);
     if (gl_LocalInvocationID.x == 0u) {
-        arena[p.scratch_heads + group] = head;
-        arena[p.scratch_taken + group] = 0u;
+        SHK_ARENA(p.scratch_heads + group) = head;
+        SHK_ARENA(p.scratch_taken + group) = 0u;
     }
 }
 
 void write_row(uint row, uint box, uint class_id, uint rank)
 {
     for (uint i = 0u; i < 4u; i++)
-        arena[p.out_boxes + row * p.out_boxes_stride + i] = arena[p.scratch_boxes + box * 5u + i];
-    arena[p.out_classes + row] = floatBitsToUint(float(class_id));
-    arena[p.out_scores + row] = params[p.score_table + rank];
+        SHK_ARENA(p.out_boxes + row * p.out_boxes_stride + i) = SHK_ARENA(p.scratch_boxes + box * 5u + i);
+    SHK_ARENA(p.out_classes + row) = floatBitsToUint(float(class_id));
+    SHK_ARENA(p.out_scores + row) = params[p.score_table + rank];
 }
 
 void clear_row(uint row)
 {
     for (uint i = 0u; i < 4u; i++)
-        arena[p.out_boxes + row * p.out_boxes_stride + i] = 0u;
-    arena[p.out_classes + row] = 0u;
-    arena[p.out_scores + row] = 0u;
+        SHK_ARENA(p.out_boxes + row * p.out_boxes_stride + i) = 0u;
+    SHK_ARENA(p.out_classes + row) = 0u;
+    SHK_ARENA(p.out_scores + row) = 0u;
 }
 
 // The best class after (rank, class_id) in the order of falling scores, as a key.
@@ -220,7 +220,7 @@ uint best_group()
 {
     uint found = 0u;
     for (uint g = gl_LocalInvocationID.x; g < GROUPS; g += gl_WorkGroupSize.x) {
-        uint head = arena[p.scratch_heads + g];
+        uint head = SHK_ARENA(p.scratch_heads + g);
         if (head != 0u)
             found = max(found, make_key(head >> 24, g));
     }
@@ -237,13 +237,13 @@ bool owns(uint group)
 uint take(uint group, uint round)
 {
     if (owns(group))
-        shared_key = arena[p.scratch_heads + group];
+        shared_key = SHK_ARENA(p.scratch_heads + group);
     barrier();
     uint key = shared_key;
     uint next = workgroup_max(scan(group, key_index(key)), round);
     if (owns(group)) {
-        uint taken = ++arena[p.scratch_taken + group];
-        arena[p.scratch_heads + group] = taken < p.max_selected ? next : 0u;
+        uint taken = ++SHK_ARENA(p.scratch_taken + group);
+        SHK_ARENA(p.scratch_heads + group) = taken < p.max_selected ? next : 0u;
     }
     return key;
 }
@@ -274,15 +274,15 @@ void select()
         uint group = key_index(winner);
         uint key = take(group, 2u * n + 1u);
         if (owns(n)) {
-            arena[p.scratch_list + 2u * n] = group;
-            arena[p.scratch_list + 2u * n + 1u] = key;
+            SHK_ARENA(p.scratch_list + 2u * n) = group;
+            SHK_ARENA(p.scratch_list + 2u * n + 1u) = key;
         }
         count++;
     }
     for (uint n = gl_LocalInvocationID.x; n < count; n += gl_WorkGroupSize.x)
-        write_detection(n, arena[p.scratch_list + 2u * n], arena[p.scratch_list + 2u * n + 1u]);
+        write_detection(n, SHK_ARENA(p.scratch_list + 2u * n), SHK_ARENA(p.scratch_list + 2u * n + 1u));
     if (gl_LocalInvocationID.x == 0u)
-        arena[p.out_count] = floatBitsToUint(float(count));
+        SHK_ARENA(p.out_count) = floatBitsToUint(float(count));
 }
 
 void main()

@@ -39,13 +39,13 @@ void main()
     if (index >= p.items)
         return;
     uvec3 at = shk_grid_offsets(index);
-    uint a = arena[p.a + at.y];
-    uint b = arena[p.b + at.z];
+    uint a = SHK_ARENA(p.a + at.y);
+    uint b = SHK_ARENA(p.b + at.z);
     if ((p.splat & SHK_SPLAT_A) != 0u)
         a = (a & 0xffu) * 0x01010101u;
     if ((p.splat & SHK_SPLAT_B) != 0u)
         b = (b & 0xffu) * 0x01010101u;
-    arena[p.dst + at.x] =
+    SHK_ARENA(p.dst + at.x) =
         shk_pack4(combine(shk_byte(a, 0u), shk_byte(b, 0u)), combine(shk_byte(a, 1u), shk_byte(b, 1u)),
                   combine(shk_byte(a, 2u), shk_byte(b, 2u)), combine(shk_byte(a, 3u), shk_byte(b, 3u)));
 }

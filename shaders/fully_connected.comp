@@ -94,7 +94,7 @@ void main()
         uint row = p.input_offset + (vector * p.input_rows + r) * p.input_stride;
         for (uint k = 0u; k < p.input_words; k++) {
             uint word_mask = k + 1u == p.input_words ? p.last_mask : 0xffffffffu;
-            ivec4 x = shk_unpack4(arena[row + k] & word_mask);
+            ivec4 x = shk_unpack4(SHK_ARENA(row + k) & word_mask);
             sum += x.x + x.y + x.z + x.w;
             for (uint c = 0u; c < 4u; c++) {
                 ivec4 products = x * shk_unpack4(params[weights + c]);
@@ -106,5 +106,5 @@ void main()
     int y[4];
     for (uint c = 0u; c < 4u; c++)
         y[c] = requantize(acc[c] - p.weight_zero_point * sum, quant, c);
-    arena[p.output_offset + vector * p.output_stride + word] = shk_pack4(y[0], y[1], y[2], y[3]);
+    SHK_ARENA(p.output_offset + vector * p.output_stride + word) = shk_pack4(y[0], y[1], y[2], y[3]);
 }

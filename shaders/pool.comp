@@ -34,7 +34,7 @@ void main()
         uint pixel = (image * uint(p.in_h) + uint(y)) * uint(p.in_w) + uint(x_first);
         uint at = p.src + pixel * p.src_stride + word;
         for (int x = x_first; x < x_end; x++) {
-            ivec4 tap = shk_unpack4(arena[at]);
+            ivec4 tap = shk_unpack4(SHK_ARENA(at));
             acc = KIND == SHK_POOL_MAX ? max(acc, tap) : acc + tap;
             at += p.src_stride;
         }
@@ -47,5 +47,5 @@ void main()
         acc -= bias;
     }
     acc = clamp(acc, ivec4(p.min), ivec4(p.max));
-    arena[p.dst + row * p.dst_stride + word] = shk_pack4(acc.x, acc.y, acc.z, acc.w);
+    SHK_ARENA(p.dst + row * p.dst_stride + word) = shk_pack4(acc.x, acc.y, acc.z, acc.w);
 }

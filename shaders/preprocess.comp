@@ -11,21 +11,27 @@ layout(constant_id = SHK_SPEC_FIRST + 2) const uint CHANNELS = 3;
 layout(constant_id = SHK_SPEC_FIRST + 3) const bool FLOAT_OUTPUT = false;
 layout(constant_id = SHK_SPEC_FIRST + 4) const bool SWAP = false;
 
-layout(set = 0, binding = SHK_BINDING_FRAME, std430) readonly buffer shk_frame_buffer
+layout(set = 0, binding = SHK_BINDING_FRAME, std430) readonly buffer shk_frame_buffer { uint words[]; };
+layout(set = 0, binding = SHK_BINDING_HEADER, std430) readonly buffer shk_header_buffer
 {
     shk_frame_header header;
-    uint words[];
+    uint tables[];
 };
 
 layout(push_constant) uniform shk_push { shk_preprocess_push p; };
 
 const bool RGB = LAYOUT == SHK_LAYOUT_PACKED3 || LAYOUT == SHK_LAYOUT_PACKED4;
+const uint PLANES = LAYOUT == SHK_LAYOUT_NV12 ? 2u : LAYOUT == SHK_LAYOUT_I420 ? 3u : 1u;
 const int VALUE_BITS = SHK_PREPROCESS_VALUE_BITS;
 const uint ONE = 1u << SHK_PREPROCESS_WEIGHT_BITS;
 
+/* Of the header: read once, not for every tap. */
+uint plane_offset[3];
+uint plane_stride[3];
+
 uint frame_word(uint plane, uint x, uint y)
 {
-    return words[p.plane_offset[plane] + y * p.plane_stride[plane] + x / 4u];
+    return words[plane_offset[plane] + y * plane_stride[plane] + x / 4u];
 }
 
 uint frame_byte(uint plane, uint x, uint y)
@@ -136,9 +142,13 @@ uvec3 pixel(uint x, uint y)
     uint k = y - header.top;
     if (i >= header.width || k >= header.height)
         return uvec3(SHK_PREPROCESS_PAD);
+    for (uint plane = 0u; plane < PLANES; plane++) {
+        plane_offset[plane] = header.plane_offset[plane];
+        plane_stride[plane] = header.plane_stride[plane];
+    }
     uint rows = p.width + 1u + k;
-    uvec3 c = AREA ? area(words[i], words[i + 1u], words[rows], words[rows + 1u])
-                   : bilinear(words[i], words[rows]);
+    uvec3 c = AREA ? area(tables[i], tables[i + 1u], tables[rows], tables[rows + 1u])
+                   : bilinear(tables[i], tables[rows]);
     c = RGB ? rgb_to_levels(c) : yuv_to_levels(ivec3(c));
     return SWAP && CHANNELS == 3u ? c.zyx : c;
 }
@@ -155,9 +165,9 @@ void main()
     for (uint c = 0u; c < CHANNELS; c++) {
         uint entry = params[p.table + c * 256u + level[c]];
         if (FLOAT_OUTPUT)
-            arena[to + c] = entry;
+            SHK_ARENA(to + c) = entry;
         packed |= entry << (c * 8u);
     }
     if (!FLOAT_OUTPUT)
-        arena[to] = packed;
+        SHK_ARENA(to) = packed;
 }

@@ -30,6 +30,6 @@ void main()
     uint from = p.src + row * p.src_stride + w * 4u;
     uint word = 0u;
     for (uint b = 0u; b < count; b++)
-        word |= quantize(arena[from + b]) << (b * 8u);
-    arena[p.dst + row * p.dst_stride + w] = word;
+        word |= quantize(SHK_ARENA(from + b)) << (b * 8u);
+    SHK_ARENA(p.dst + row * p.dst_stride + w) = word;
 }

@@ -11,7 +11,7 @@ layout(push_constant, std430) uniform push_block { shk_resize_push p; };
 
 uint load_word(uint image, uint y, uint x, uint word)
 {
-    return arena[p.src + ((image * p.in_h + y) * p.in_w + x) * p.src_stride + word];
+    return SHK_ARENA(p.src + ((image * p.in_h + y) * p.in_w + x) * p.src_stride + word);
 }
 
 ivec4 load(uint image, uint y, uint x, uint word)
@@ -51,7 +51,7 @@ void main()
     uint to = p.dst + row * p.dst_stride + word;
     uint x0 = params[at_x], y0 = params[at_y];
     if (KIND == SHK_RESIZE_NEAREST) {
-        arena[to] = load_word(image, y0, x0, word);
+        SHK_ARENA(to) = load_word(image, y0, x0, word);
         return;
     }
     uint x1 = params[at_x + 1u], wx = params[at_x + 2u];
@@ -61,5 +61,5 @@ void main()
     ivec4 v = KIND == SHK_RESIZE_INT8
                   ? blend_integers(v00, v10, v01, v11, int(wy), int(wx))
                   : blend_floats(v00, v10, v01, v11, uintBitsToFloat(wy), uintBitsToFloat(wx));
-    arena[to] = shk_pack4(v.x, v.y, v.z, v.w);
+    SHK_ARENA(to) = shk_pack4(v.x, v.y, v.z, v.w);
 }

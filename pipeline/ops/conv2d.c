@@ -309,6 +309,7 @@ static void emit(struct shk_lowering *lowering, const struct packing *p, const s
         uint32_t offset = shk_lower_params(lowering, packed + s * p->slice_bytes, count * p->slice_bytes,
                                            uniform ? SHK_UNIFORM_ALIGNMENT : 16);
         push.first_slice = s;
+        push.slices = count;
         push.params = offset / 4;
         dispatch.uniform_offset = uniform ? offset : 0;
         dispatch.groups[2] = count;

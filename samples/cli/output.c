@@ -15,7 +15,7 @@ int output_read(struct shk_session *session, const struct shk_model *model, uint
         struct shk_error error;
         shk_model_get_tensor(model, shk_model_output(model, i), &info);
         g_ptr_array_add(list, g_malloc(info.bytes));
-        if (shk_session_read_output(session, ticket, i, list->pdata[i], info.bytes, &error)) {
+        if (shk_session_read_output(session, ticket, 0, i, list->pdata[i], info.bytes, &error)) {
             g_ptr_array_unref(list);
             return cli_fail_status(&error);
         }

@@ -350,12 +350,12 @@ START_TEST(test_latency_query)
     GstBus *bus;
     GstHarness *harness = elements_harness("shrikedetect max-in-flight=2", CAPS, &bus);
     gst_harness_set_upstream_latency(harness, 10 * GST_MSECOND);
-    ck_assert_uint_eq(gst_harness_query_latency(harness), 10 * GST_MSECOND);
+    /* the model was tried out at the start: a live sink must not be told 0 */
+    ck_assert_uint_gt(gst_harness_query_latency(harness), 10 * GST_MSECOND);
     for (guint i = 0; i < 16; i++) {
         ck_assert_int_eq(gst_harness_push(harness, elements_picture(CAPS, i)), GST_FLOW_OK);
         gst_buffer_unref(gst_harness_pull(harness));
     }
-    /* measured by now, and said so */
     ck_assert_uint_gt(gst_harness_query_latency(harness), 10 * GST_MSECOND);
     elements_no_error(bus);
     elements_teardown(&harness, &bus);

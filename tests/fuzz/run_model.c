@@ -80,7 +80,7 @@ static bool run(struct shk_device *device, struct shk_model *model, const void *
     require_ok(shk_session_wait(session, UINT64_MAX, &result, &error), &error);
     for (uint32_t i = 0; i < shk_model_output_count(model); i++) {
         shk_model_get_tensor(model, shk_model_output(model, i), &tensor);
-        require_ok(shk_session_read_output(session, ticket, i, outputs, tensor.bytes, &error), &error);
+        require_ok(shk_session_read_output(session, ticket, 0, i, outputs, tensor.bytes, &error), &error);
         outputs += tensor.bytes;
     }
     shk_session_release(session, ticket);

@@ -326,22 +326,22 @@ static const struct {
     const char *machine;
     uint32_t allowed;
     VkMemoryPropertyFlags flags[6];
-    int expected[SHK_MEMORY_KIND_COUNT]; /* device, upload, readback; -1: none */
+    int expected[SHK_MEMORY_KIND_COUNT]; /* device, upload, readback, frame; -1: none */
 } machines[] = {
     {"discrete with a window",
      0x1f,
      {0, LOCAL, VISIBLE | COHERENT, VISIBLE | COHERENT | CACHED, LOCAL | VISIBLE | COHERENT},
-     {1, 2, 3}},
-    {"integrated", 0x3, {LOCAL | VISIBLE | COHERENT, LOCAL | VISIBLE | COHERENT | CACHED}, {0, 0, 1}},
-    {"Arm, cached but not coherent", 0x3, {LOCAL | VISIBLE | COHERENT, LOCAL | VISIBLE | CACHED}, {0, 0, 1}},
-    {"software", 0x1, {LOCAL | VISIBLE | COHERENT | CACHED}, {0, 0, 0}},
+     {1, 2, 3, 3}},
+    {"integrated", 0x3, {LOCAL | VISIBLE | COHERENT, LOCAL | VISIBLE | COHERENT | CACHED}, {0, 0, 1, 1}},
+    {"Arm, cached but not coherent", 0x3, {LOCAL | VISIBLE | COHERENT, LOCAL | VISIBLE | CACHED}, {0, 0, 1, 1}},
+    {"software", 0x1, {LOCAL | VISIBLE | COHERENT | CACHED}, {0, 0, 0, 0}},
     {"protected and lazy types first",
      0x7,
      {LOCAL | VK_MEMORY_PROPERTY_PROTECTED_BIT, LOCAL | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT,
       VISIBLE | COHERENT},
-     {2, 2, 2}},
-    {"best type not allowed for buffers", 0x2, {LOCAL, VISIBLE | COHERENT}, {1, 1, 1}},
-    {"nothing visible", 0x1, {LOCAL}, {0, -1, -1}},
+     {2, 2, 2, 2}},
+    {"best type not allowed for buffers", 0x2, {LOCAL, VISIBLE | COHERENT}, {1, 1, 1, 1}},
+    {"nothing visible", 0x1, {LOCAL}, {0, -1, -1, -1}},
 };
 
 START_TEST(test_memory_types)

@@ -37,7 +37,8 @@ START_TEST(test_write_read)
 }
 END_TEST
 
-/* Both command buffers of a slot, replayed, with timestamps around the copies. */
+/* Command buffers of a slot, replayed, with timestamps around the copies: the first one and either variant of the
+ * second, of which one copies less. */
 START_TEST(test_replay)
 {
     struct shk_device *device = test_device();
@@ -46,14 +47,14 @@ START_TEST(test_replay)
     struct shk_buffer middle;
     struct shk_slot slot;
 
-    test_ok(shk_slot_init(device, sizeof(bytes), sizeof(bytes), 4, &slot, &error), &error);
+    test_ok(shk_slot_init(device, sizeof(bytes), sizeof(bytes), 4, 2, &slot, &error), &error);
     test_ok(shk_pool_alloc(device->pool, SHK_MEMORY_DEVICE, sizeof(bytes), 0, &middle, &error), &error);
-    for (int which = 0; which < SHK_COMMANDS_COUNT; which++) {
+    for (uint32_t which = 0; which < SHK_COMMANDS_INFERENCE + 2; which++) {
         const struct shk_buffer *from = which ? &middle : &slot.input;
         const struct shk_buffer *to = which ? &slot.output : &middle;
-        const VkBufferCopy region = {from->offset, to->offset, sizeof(bytes)};
+        const VkBufferCopy region = {from->offset, to->offset, which < 2 ? sizeof(bytes) : 100};
         VkCommandBuffer commands = slot.commands[which];
-        uint32_t query = (uint32_t)which * 2;
+        uint32_t query = which ? 2 : 0;
         test_ok(shk_slot_begin(device, &slot, which, &error), &error);
         if (slot.queries) {
             vkCmdResetQueryPool(commands, slot.queries, query, 2);
@@ -67,13 +68,17 @@ START_TEST(test_replay)
     }
     for (int round = 0; round < 5; round++) {
         uint64_t ticks[4];
+        const uint32_t which[] = {SHK_COMMANDS_PREPROCESS, SHK_COMMANDS_INFERENCE + (uint32_t)round % 2};
+        const size_t size = round % 2 ? 100 : sizeof(bytes);
         test_random_bytes(&rng, bytes, sizeof(bytes));
         memcpy(slot.input.map, bytes, sizeof(bytes));
         test_ok(shk_buffer_flush(device, &slot.input, 0, sizeof(bytes), &error), &error);
-        test_ok(shk_slot_submit(device, &slot, SHK_COMMANDS_PREPROCESS, &error), &error);
+        test_ok(shk_slot_submit(device, &slot, which, 2, &error), &error);
         test_ok(shk_slot_wait(device, &slot, UINT64_MAX, &error), &error);
         test_ok(shk_buffer_invalidate(device, &slot.output, 0, sizeof(bytes), &error), &error);
-        ck_assert_mem_eq(slot.output.map, bytes, sizeof(bytes));
+        ck_assert_mem_eq(slot.output.map, bytes, size);
+        if (round % 2)
+            ck_assert_mem_ne(slot.output.map, bytes, sizeof(bytes));
         bool timed = shk_slot_timestamps(device, &slot, 0, 4, ticks);
         ck_assert_int_eq(timed, device->info.timestamps);
         if (timed)
@@ -91,7 +96,7 @@ START_TEST(test_submit_from_second)
     struct shk_device *device = test_device();
     struct shk_slot slot;
 
-    test_ok(shk_slot_init(device, 16, 16, 0, &slot, &error), &error);
+    test_ok(shk_slot_init(device, 16, 16, 0, 1, &slot, &error), &error);
     ck_assert_ptr_null(slot.queries);
     const VkBufferCopy region = {slot.input.offset, slot.output.offset, 16};
     test_ok(shk_slot_begin(device, &slot, SHK_COMMANDS_INFERENCE, &error), &error);
@@ -100,7 +105,7 @@ START_TEST(test_submit_from_second)
     test_ok(shk_slot_end(device, &slot, SHK_COMMANDS_INFERENCE, &error), &error);
     memcpy(slot.input.map, "0123456789abcdef", 16);
     test_ok(shk_buffer_flush(device, &slot.input, 0, 16, &error), &error);
-    test_ok(shk_slot_submit(device, &slot, SHK_COMMANDS_INFERENCE, &error), &error);
+    test_ok(shk_slot_submit(device, &slot, (uint32_t[]){SHK_COMMANDS_INFERENCE}, 1, &error), &error);
     test_ok(shk_slot_wait(device, &slot, UINT64_MAX, &error), &error);
     test_ok(shk_buffer_invalidate(device, &slot.output, 0, 16, &error), &error);
     ck_assert_mem_eq(slot.output.map, "0123456789abcdef", 16);
@@ -115,7 +120,7 @@ START_TEST(test_wait_times_out)
     struct shk_memory_stats before, after;
 
     shk_pool_stats(device->pool, &before);
-    test_ok(shk_slot_init(device, 100, 100, 2, &slot, &error), &error);
+    test_ok(shk_slot_init(device, 100, 100, 2, 1, &slot, &error), &error);
     ck_assert_int_eq(shk_slot_wait(device, &slot, 0, &error), SHK_ERROR_TIMEOUT); /* nothing was submitted */
     shk_slot_finish(device, &slot);
     shk_slot_finish(device, &slot);
@@ -132,7 +137,7 @@ START_TEST(test_init_is_all_or_nothing)
     struct shk_memory_stats before, after;
 
     shk_pool_stats(device->pool, &before);
-    ck_assert_int_eq(shk_slot_init(device, 100, UINT64_MAX / 4, 2, &slot, &error),
+    ck_assert_int_eq(shk_slot_init(device, 100, UINT64_MAX / 4, 2, 1, &slot, &error),
                      SHK_ERROR_OUT_OF_DEVICE_MEMORY);
     ck_assert_uint_eq(slot.query_count, 77);
     shk_pool_stats(device->pool, &after);

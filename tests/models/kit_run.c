@@ -64,7 +64,7 @@ struct kit_run kit_run(const char *model_path, const char *folder, struct shk_de
         run.output_bytes[i] = tensor_bytes(run.model, shk_model_output(run.model, i));
         run.outputs[i] = malloc(run.output_bytes[i]);
         test_ok(
-            shk_session_read_output(run.session, run.ticket, i, run.outputs[i], run.output_bytes[i], &error),
+            shk_session_read_output(run.session, run.ticket, 0, i, run.outputs[i], run.output_bytes[i], &error),
             &error);
     }
     return run;

@@ -263,7 +263,7 @@ static void run(struct shk_model *model, struct shk_device *device, uint64_t see
     for (uint32_t i = 0; i < shk_model_output_count(model); i++) {
         shk_model_get_tensor(model, shk_model_output(model, i), &info);
         outputs[i] = malloc(info.bytes);
-        if (shk_session_read_output(session, ticket, i, outputs[i], info.bytes, &error))
+        if (shk_session_read_output(session, ticket, 0, i, outputs[i], info.bytes, &error))
             ck_abort_msg("%s", error.message);
     }
     shk_session_release(session, ticket);

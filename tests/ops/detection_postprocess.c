@@ -127,7 +127,7 @@ static void run_on(struct shk_device *device, struct shk_model *model,
         shk_session_wait(session, UINT64_MAX, &result, &error))
         ck_abort_msg("%s", error.message);
     for (uint32_t i = 0; i < 4; i++)
-        if (shk_session_read_output(session, ticket, i, to[i], sizes[i], &error))
+        if (shk_session_read_output(session, ticket, 0, i, to[i], sizes[i], &error))
             ck_abort_msg("%s", error.message);
     shk_session_release(session, ticket);
     shk_session_destroy(&session);

@@ -239,7 +239,7 @@ static void run_fill(const struct op_case *c, struct shk_session *session, enum 
     for (uint32_t i = 0; i < c->output_count; i++) {
         size_t bytes = tensor_bytes(&c->outputs[i]);
         outputs[i] = malloc(bytes);
-        if (shk_session_read_output(session, ticket, i, outputs[i], bytes, &error))
+        if (shk_session_read_output(session, ticket, 0, i, outputs[i], bytes, &error))
             ck_abort_msg("%s %s: %s", c->op, c->label, error.message);
     }
     shk_session_release(session, ticket);

@@ -15,7 +15,7 @@ static void submit_and_read(struct shk_session *session, const struct shk_frame 
     uint64_t ticket;
     test_ok(shk_session_submit(session, frame, &ticket, &error), &error);
     test_ok(shk_session_wait(session, UINT64_MAX, &result, &error), &error);
-    test_ok(shk_session_read_output(session, ticket, 0, out, bytes, &error), &error);
+    test_ok(shk_session_read_output(session, ticket, 0, 0, out, bytes, &error), &error);
     shk_session_release(session, ticket);
 }
 

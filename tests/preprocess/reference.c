@@ -17,10 +17,15 @@ static uint8_t *run(const struct scene *scene, struct shk_placement *placement)
     struct shk_preprocess p;
     test_ok(shk_preprocess_init(&p, graph, &scene->params, &scene->format, &error), &error);
     test_ok(shk_preprocess_tables(graph, &scene->params, tables, &error), &error);
-    uint8_t *slot = malloc(p.bytes), *tensor = malloc(graph->tensors[0].bytes);
-    test_ok(shk_preprocess_write(&p, &scene->frame, slot, placement, &error), &error);
-    shk_preprocess_run(&p, tables, slot, tensor);
-    free(slot);
+    struct shk_frame staged;
+    uint8_t *header = malloc(p.header_bytes), *planes = malloc(p.staged_bytes);
+    uint8_t *tensor = malloc(graph->tensors[0].bytes);
+    test_ok(shk_preprocess_stage(&p, &scene->frame, planes, &staged, &error), &error);
+    test_ok(shk_preprocess_check(&p, &staged, p.staged_bytes, &error), &error);
+    shk_preprocess_write(&p, &staged, 0, header, placement);
+    shk_preprocess_run(&p, tables, header, planes, tensor);
+    free(header);
+    free(planes);
     shk_model_destroy(&model);
     return tensor;
 }
@@ -169,12 +174,12 @@ static void refused(const struct scene *scene, const struct shk_frame *frame, co
 {
     struct shk_model *model = scene_model(scene);
     struct shk_preprocess p;
-    struct shk_placement placement;
+    struct shk_frame staged;
     test_ok(shk_preprocess_init(&p, shk_model_graph(model), &scene->params, &scene->format, &error), &error);
-    uint8_t *slot = calloc(1, p.bytes);
-    ck_assert_int_eq(shk_preprocess_write(&p, frame, slot, &placement, &error), SHK_ERROR_INVALID_ARGUMENT);
+    uint8_t *slot = calloc(1, p.staged_bytes);
+    ck_assert_int_eq(shk_preprocess_stage(&p, frame, slot, &staged, &error), SHK_ERROR_INVALID_ARGUMENT);
     ck_assert_msg(strstr(error.message, part) != NULL, "%s", error.message);
-    for (size_t i = 0; i < p.bytes; i++)
+    for (size_t i = 0; i < p.staged_bytes; i++)
         ck_assert_uint_eq(slot[i], 0);
     free(slot);
     shk_model_destroy(&model);

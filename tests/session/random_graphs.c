@@ -422,7 +422,7 @@ static void submit(struct shk_session *session, const struct shk_model *model, u
 static void *read_output(struct shk_session *session, uint64_t ticket, uint32_t index, size_t bytes)
 {
     void *data = malloc(bytes);
-    test_ok(shk_session_read_output(session, ticket, index, data, bytes, &error), &error);
+    test_ok(shk_session_read_output(session, ticket, 0, index, data, bytes, &error), &error);
     return data;
 }
 

@@ -66,7 +66,7 @@ static void submit_seeded(struct shk_session *session, uint64_t seed)
 static uint64_t take(struct shk_session *session, uint8_t output[BYTES / 4], struct shk_result *result)
 {
     test_ok(shk_session_wait(session, UINT64_MAX, result, &error), &error);
-    test_ok(shk_session_read_output(session, result->ticket, 1, output, BYTES / 4, &error), &error);
+    test_ok(shk_session_read_output(session, result->ticket, 0, 1, output, BYTES / 4, &error), &error);
     shk_session_release(session, result->ticket);
     return (uint64_t)(uintptr_t)result->user;
 }
@@ -118,10 +118,10 @@ START_TEST(test_misuse)
     test_ok(shk_session_submit(session, &frame, NULL, &error), &error);
     ck_assert_int_eq(shk_session_submit(session, &frame, NULL, &error), SHK_ERROR_BUSY);
     ck_assert_int_eq(shk_session_configure(session, &format, &error), SHK_ERROR_BUSY);
-    ck_assert_int_eq(shk_session_read_output(session, 1, 0, output, BYTES / 4, &error), SHK_ERROR_INVALID_ARGUMENT);
+    ck_assert_int_eq(shk_session_read_output(session, 1, 0, 0, output, BYTES / 4, &error), SHK_ERROR_INVALID_ARGUMENT);
     test_ok(shk_session_wait(session, UINT64_MAX, &result, &error), &error);
-    ck_assert_int_eq(shk_session_read_output(session, 1, 2, output, BYTES / 4, &error), SHK_ERROR_INVALID_ARGUMENT);
-    ck_assert_int_eq(shk_session_read_output(session, 1, 0, output, BYTES, &error), SHK_ERROR_INVALID_ARGUMENT);
+    ck_assert_int_eq(shk_session_read_output(session, 1, 0, 2, output, BYTES / 4, &error), SHK_ERROR_INVALID_ARGUMENT);
+    ck_assert_int_eq(shk_session_read_output(session, 1, 0, 0, output, BYTES, &error), SHK_ERROR_INVALID_ARGUMENT);
     ck_assert_int_eq(shk_session_read_tensor(session, 1, 0, output, BYTES, &error), SHK_ERROR_INVALID_ARGUMENT);
     shk_session_release(session, 2); /* not its turn: ignored */
     ck_assert_int_eq(shk_session_submit(session, &frame, NULL, &error), SHK_ERROR_BUSY);

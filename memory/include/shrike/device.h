@@ -88,6 +88,9 @@ struct shk_device_adopt_params {
     /* Called around every vkQueueSubmit on `queue`, never held across a wait. NULL: the queue is ours alone. */
     void (*lock_queue)(void *user);
     void (*unlock_queue)(void *user);
+    /* Called once, when the last reference to the shk_device has gone and no handle above is used any more, from
+     * whichever thread dropped it. May be NULL. Not called where shk_device_adopt() fails. */
+    void (*release)(void *user);
     void *user;
     uint64_t memory_budget;
     struct shk_log log;
@@ -98,7 +101,12 @@ struct shk_device_adopt_params {
 SHK_API enum shk_status shk_device_adopt(const struct shk_device_adopt_params *params, struct shk_device **device,
                                          struct shk_error *error);
 
-/* Drops the caller's reference and sets *device to NULL; the Vulkan objects go when the last session has gone.
+/* One more reference, for somebody who keeps the device beyond its owner; dropped by shk_device_destroy(). Any thread
+ * that has a reference may call it. */
+SHK_API struct shk_device *shk_device_ref(struct shk_device *device);
+
+/* Drops the caller's reference and sets *device to NULL; the Vulkan objects go when the last reference has gone, those
+ * of sessions and memories among them.
  * NULL and *device == NULL are fine. */
 SHK_API void shk_device_destroy(struct shk_device **device);
 

@@ -1,20 +1,28 @@
 /* Shrike: sessions. A session is one model planned, packed and recorded for one device, with a fixed number of
- * frame slots. Frames go in through shk_session_submit*(), come out through shk_session_wait() in the same
- * order, and give their slot back with shk_session_release().
+ * slots. A slot takes one frame, or a batch of frames that the device works on together. Frames go in through
+ * shk_session_submit*(), come out through shk_session_wait() in the same order, and give their slot back with
+ * shk_session_release().
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- *     shk_device_create -> shk_model_load_file -> shk_session_create
+ * One stream of video, copied to the device by submit:
+ *     shk_device_create -> shk_model_load_file -> shk_session_create -> shk_session_configure
  *         -> { shk_session_submit -> shk_session_wait -> use the result -> shk_session_release } ...
  *
- * Planning, packing, pipeline creation and recording happen in shk_session_create() (and, for a new frame
- * format, in shk_session_configure()): nothing is allocated per frame after that.
+ * Any number of streams that share one session, frames where the device can read them (shrike/memory.h), batches:
+ *     ... -> shk_session_create (batch_size) -> shk_stream_create for each format
+ *         -> { shk_session_submit_batch -> shk_session_wait -> shk_session_get_frame ... -> shk_session_release } ...
  *
- * Threads: one thread may submit while another waits and releases. Two threads must not submit at once, nor
- * wait at once; create, configure and destroy may not race with anything. Sessions are independent. */
+ * Planning, packing, pipeline creation and recording happen in shk_session_create() (and, for a new frame
+ * format, in shk_session_configure() and shk_stream_create()): nothing is allocated per frame after that.
+ *
+ * Threads: one thread may submit while another waits and releases, and others create, check with and destroy streams.
+ * Two threads must not submit at once, nor wait at once; create, configure and destroy of the session may not race
+ * with anything. Sessions are independent. */
 #ifndef SHRIKE_SESSION_H
 #define SHRIKE_SESSION_H
 
 #include <shrike/device.h>
+#include <shrike/memory.h>
 #include <shrike/model.h>
 
 #ifdef __cplusplus
@@ -22,6 +30,7 @@ extern "C" {
 #endif
 
 struct shk_session;
+struct shk_stream;
 
 /* Video frames. Names and memory layouts are those of GStreamer's GstVideoFormat. */
 enum shk_pixel_format {
@@ -69,10 +78,16 @@ struct shk_frame {
     uint32_t stride[3];
     struct shk_rect crop; /* {0}: the whole frame. Else inside the frame and not empty. */
     void *user;           /* comes back in the result */
+    /* shk_session_submit_batch() only: the memory that the planes are in, of the session's own device, and the byte in
+     * it where each begins (`plane` and `plane_size` are then not used). Offsets and strides must be multiples of 4. The
+     * session takes no reference: memory and contents stay as they are until the frame has been waited for. */
+    struct shk_memory *memory;
+    size_t offset[3];
 };
 
 struct shk_session_params {
     uint32_t frames_in_flight; /* slots, 1 to 16 */
+    uint32_t batch_size;       /* most frames per slot, 1 to 32; activations take so many times the memory */
     enum shk_resize resize;
     enum shk_filter filter;
     bool bgr;              /* the model wants blue first; so does one whose sidecar says so (caps) */
@@ -93,12 +108,14 @@ struct shk_session_params {
     struct shk_log log;
 };
 #define SHK_SESSION_PARAMS_DEFAULT                                                                               \
-    ((struct shk_session_params){.frames_in_flight = 2, .score_threshold = -1.0f, .iou_threshold = -1.0f})
+    ((struct shk_session_params){                                                                                \
+        .frames_in_flight = 2, .batch_size = 1, .score_threshold = -1.0f, .iou_threshold = -1.0f})
 
 /* Plans, packs, builds pipelines, uploads and records. `device` NULL runs the plain C reference on the CPU
  * instead: same bytes, slow. Holds a reference to device and model. `params` may be NULL.
  * Errors: SHK_ERROR_INVALID_ARGUMENT (a parameter out of its range), SHK_ERROR_UNSUPPORTED (an op that this
- * device cannot run: op, index, reason), out of memory (with the numbers), SHK_ERROR_DRIVER. */
+ * device cannot run: op, index, reason; a batch size whose activations the device cannot bind, with the largest that it
+ * can), out of memory (with the numbers), SHK_ERROR_DRIVER. */
 SHK_API enum shk_status shk_session_create(struct shk_device *device, struct shk_model *model,
                                            const struct shk_session_params *params, struct shk_session **session,
                                            struct shk_error *error);
@@ -119,7 +136,31 @@ SHK_API enum shk_status shk_session_configure(struct shk_session *session, const
 SHK_API enum shk_status shk_session_submit(struct shk_session *session, const struct shk_frame *frame,
                                            uint64_t *ticket, struct shk_error *error);
 
-/* The same with raw input tensors: `inputs[i]` holds exactly shk_tensor_info.bytes bytes of model input i. */
+/* The frames of one format. `session` must outlive it. Errors: as shk_session_configure(), but for BUSY. */
+SHK_API enum shk_status shk_stream_create(struct shk_session *session, const struct shk_frame_format *format,
+                                          struct shk_stream **stream, struct shk_error *error);
+/* Sets *stream to NULL; NULL is fine. No frame of it may be between submit and wait. */
+SHK_API void shk_stream_destroy(struct shk_stream **stream);
+/* Whether shk_session_submit_batch() would take the frame; the same errors. */
+SHK_API enum shk_status shk_stream_check(const struct shk_stream *stream, const struct shk_frame *frame,
+                                         struct shk_error *error);
+
+struct shk_batch_frame {
+    const struct shk_stream *stream;
+    struct shk_frame frame; /* with `memory` */
+};
+
+/* Sends 1 to batch_size frames, of any streams of this session, to the device in one go: every layer of the network is
+ * one dispatch for all of them. Copies no pixels and never blocks on the device. Nothing is sent if one of the frames
+ * is refused; the message names it. Errors: SHK_ERROR_BUSY (no free slot), SHK_ERROR_INVALID_ARGUMENT (count; a
+ * plane that leaves its memory, a crop outside the frame or empty), SHK_ERROR_UNSUPPORTED (memory of another device, an
+ * offset or stride that is no multiple of 4, more memory than this device can bind: copy the frame into memory of
+ * shk_memory_alloc()), SHK_ERROR_DEVICE_LOST, SHK_ERROR_DRIVER. */
+SHK_API enum shk_status shk_session_submit_batch(struct shk_session *session, const struct shk_batch_frame *frames,
+                                                 uint32_t count, uint64_t *ticket, struct shk_error *error);
+
+/* The same with raw input tensors: `inputs[i]` holds exactly shk_tensor_info.bytes bytes of model input i. For a batch
+ * of n the n * (inputs of the model) tensors of one frame follow those of the other, up to batch_size. */
 SHK_API enum shk_status shk_session_submit_tensors(struct shk_session *session, const void *const *inputs,
                                                    uint32_t input_count, void *user, uint64_t *ticket,
                                                    struct shk_error *error);
@@ -154,8 +195,10 @@ struct shk_stage_time {
     uint64_t duration;
 };
 
+/* Device stages are those of the whole batch; with shk_session_submit_batch() the upload stage is empty. */
 struct shk_result {
     uint64_t ticket;
+    uint32_t frame_count; /* of the batch; the members below are those of frame 0 */
     void *user;
     const struct shk_detection *detections; /* highest confidence first; valid until release */
     uint32_t detection_count;
@@ -168,13 +211,18 @@ struct shk_result {
 SHK_API enum shk_status shk_session_wait(struct shk_session *session, uint64_t timeout_ns,
                                          struct shk_result *result, struct shk_error *error);
 
-/* Between wait and release: copies output `index` as dense bytes of the model's own type.
- * `size` must be shk_tensor_info.bytes. */
-SHK_API enum shk_status shk_session_read_output(struct shk_session *session, uint64_t ticket, uint32_t index,
-                                                void *bytes, size_t size, struct shk_error *error);
+/* Between wait and release: the result of frame `frame` of a batch, 0 first. `ticket`, `frame_count` and the
+ * device stages are those of shk_session_wait(). */
+SHK_API enum shk_status shk_session_get_frame(struct shk_session *session, uint64_t ticket, uint32_t frame,
+                                              struct shk_result *result, struct shk_error *error);
 
-/* Between wait and release, before the next submit, with keep_tensors: any activation, as dense bytes of the
- * type that the file gives it. */
+/* Between wait and release: copies output `index` of frame `frame` as dense bytes of the model's own type.
+ * `size` must be shk_tensor_info.bytes. */
+SHK_API enum shk_status shk_session_read_output(struct shk_session *session, uint64_t ticket, uint32_t frame,
+                                                uint32_t index, void *bytes, size_t size, struct shk_error *error);
+
+/* Between wait and release, before the next submit, with keep_tensors: any activation of frame 0, as dense bytes of
+ * the type that the file gives it. */
 SHK_API enum shk_status shk_session_read_tensor(struct shk_session *session, uint64_t ticket, uint32_t tensor,
                                                 void *bytes, size_t size, struct shk_error *error);
 

@@ -5,6 +5,8 @@
 
 #include <shrike/builder.h>
 #include <shrike/device.h>
+#include <shrike/gather.h>
+#include <shrike/memory.h>
 #include <shrike/model.h>
 #include <shrike/session.h>
 #include <shrike/status.h>

@@ -1,0 +1,226 @@
+/* shrikedetect's pads: events, queries, activation. The frames' ways are detect_input.c and detect_output.c.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "detect_element.h"
+
+#define GST_CAT_DEFAULT shrike_detect_debug
+
+#define DETECT_CAPS GST_VIDEO_CAPS_MAKE(FRAME_FORMATS)
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(DETECT_CAPS));
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(DETECT_CAPS));
+
+GstStaticPadTemplate *gst_shrike_detect_pad_template(GstPadDirection direction)
+{
+    return direction == GST_PAD_SINK ? &sink_template : &src_template;
+}
+
+/* ---- flushing, activation ---- */
+
+static void drop_frame(struct detect_frame *frame, gpointer data)
+{
+    GstShrikeDetect *self = data;
+    detect_frame_give(&self->frames, frame);
+    detect_queue_frame_done(&self->queue);
+}
+
+void gst_shrike_detect_drop_queued(GstShrikeDetect *self, GstPad *pad)
+{
+    if (self->stream)
+        engine_stream_quiesce(self->stream);
+    detect_queue_drop(&self->queue, pad, drop_frame, self);
+}
+
+static void set_flushing(GstShrikeDetect *self, gboolean flushing)
+{
+    detect_queue_set_flushing(&self->queue, flushing);
+    if (self->stream)
+        engine_stream_set_flushing(self->stream, flushing);
+}
+
+static void start_output(GstShrikeDetect *self)
+{
+    set_flushing(self, FALSE);
+    if (GST_PAD_MODE(self->srcpad) == GST_PAD_MODE_PUSH)
+        gst_pad_start_task(self->srcpad, gst_shrike_detect_output_loop, self, NULL);
+}
+
+static void forget_qos(GstShrikeDetect *self)
+{
+    GST_OBJECT_LOCK(self);
+    self->earliest = GST_CLOCK_TIME_NONE;
+    GST_OBJECT_UNLOCK(self);
+}
+
+static gboolean flush_start(GstShrikeDetect *self, GstEvent *event)
+{
+    gboolean result = gst_pad_push_event(self->srcpad, event);
+    set_flushing(self, TRUE);
+    gst_pad_pause_task(self->srcpad);
+    return result;
+}
+
+static gboolean flush_stop(GstShrikeDetect *self, GstEvent *event)
+{
+    gboolean result = gst_pad_push_event(self->srcpad, event);
+    set_flushing(self, TRUE);
+    gst_pad_pause_task(self->srcpad);
+    gst_shrike_detect_drop_queued(self, self->srcpad);
+    gst_shrike_detect_forget_held(self);
+    forget_qos(self);
+    gst_segment_init(&self->segment, GST_FORMAT_UNDEFINED);
+    start_output(self);
+    return result;
+}
+
+static gboolean sink_activate_mode(GstPad *pad, GstObject *parent, GstPadMode mode, gboolean active)
+{
+    GstShrikeDetect *self = GST_SHRIKE_DETECT(parent);
+    if (mode != GST_PAD_MODE_PUSH)
+        return FALSE;
+    if (active) {
+        start_output(self);
+    } else {
+        set_flushing(self, TRUE);
+        GST_PAD_STREAM_LOCK(pad);
+        gst_shrike_detect_drop_queued(self, NULL);
+        GST_PAD_STREAM_UNLOCK(pad);
+    }
+    return TRUE;
+}
+
+static gboolean src_activate_mode(GstPad *pad, GstObject *parent, GstPadMode mode, gboolean active)
+{
+    GstShrikeDetect *self = GST_SHRIKE_DETECT(parent);
+    if (mode != GST_PAD_MODE_PUSH)
+        return FALSE;
+    if (active) {
+        set_flushing(self, FALSE);
+        return gst_pad_start_task(pad, gst_shrike_detect_output_loop, self, NULL);
+    }
+    set_flushing(self, TRUE);
+    return gst_pad_stop_task(pad);
+}
+
+/* ---- events ---- */
+
+static gboolean take_caps(GstShrikeDetect *self, GstEvent *event)
+{
+    GstCaps *caps;
+    gst_event_parse_caps(event, &caps);
+    self->have_info = gst_video_info_from_caps(&self->info, caps);
+    if (!self->have_info)
+        GST_ERROR_OBJECT(self, "caps %" GST_PTR_FORMAT " describe no video frame", caps);
+    return self->have_info;
+}
+
+static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
+{
+    GstShrikeDetect *self = GST_SHRIKE_DETECT(parent);
+    if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_START)
+        return flush_start(self, event);
+    if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP)
+        return flush_stop(self, event);
+    if (!GST_EVENT_IS_SERIALIZED(event))
+        return gst_pad_push_event(self->srcpad, event);
+    if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS && !take_caps(self, event)) {
+        gst_event_unref(event);
+        return FALSE;
+    }
+    if (GST_EVENT_TYPE(event) == GST_EVENT_SEGMENT) {
+        gst_event_copy_segment(event, &self->segment);
+        forget_qos(self);
+    }
+    struct detect_item item = {.kind = DETECT_ITEM_EVENT, .object = GST_MINI_OBJECT_CAST(event)};
+    if (detect_queue_push(&self->queue, &item))
+        return TRUE;
+    gst_event_unref(event);
+    return FALSE;
+}
+
+/* What GstBaseTransform makes of it: frames up to `earliest` would come too late. */
+static void take_qos(GstShrikeDetect *self, GstEvent *event)
+{
+    GstClockTimeDiff jitter;
+    GstClockTime timestamp;
+    gst_event_parse_qos(event, NULL, NULL, &jitter, &timestamp);
+    if (!GST_CLOCK_TIME_IS_VALID(timestamp))
+        return;
+    GstClockTime earliest = GST_CLOCK_TIME_NONE;
+    if (jitter > 0)
+        earliest = timestamp + 2 * (GstClockTime)jitter;
+    else if ((GstClockTime)-jitter < timestamp)
+        earliest = timestamp - (GstClockTime)-jitter;
+    GST_OBJECT_LOCK(self);
+    self->earliest = earliest;
+    GST_OBJECT_UNLOCK(self);
+}
+
+static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
+{
+    GstShrikeDetect *self = GST_SHRIKE_DETECT(parent);
+    if (GST_EVENT_TYPE(event) == GST_EVENT_RECONFIGURE)
+        detect_queue_relinked(&self->queue);
+    if (GST_EVENT_TYPE(event) == GST_EVENT_QOS)
+        take_qos(self, event);
+    return gst_pad_event_default(pad, parent, event);
+}
+
+/* ---- queries ---- */
+
+/* The ALLOCATION query goes downstream like all serialized ones: the frame passes untouched, so that only downstream
+ * can say which strides and metas it takes. Our pool keeps the default strides. */
+static gboolean answer_serialized(GstShrikeDetect *self, GstQuery *query)
+{
+    gboolean answered = detect_queue_query(&self->queue, query);
+    if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION || detect_queue_is_flushing(&self->queue))
+        return answered;
+    struct engine_device *device = engine_get_device(self->engine);
+    detect_upload_propose(device, query, self->depth + 2);
+    engine_device_unref(device);
+    return TRUE;
+}
+
+static gboolean sink_query(GstPad *pad, GstObject *parent, GstQuery *query)
+{
+    GstShrikeDetect *self = GST_SHRIKE_DETECT(parent);
+    if (GST_QUERY_IS_SERIALIZED(query))
+        return answer_serialized(self, query);
+    return gst_pad_query_default(pad, parent, query);
+}
+
+static gboolean src_query(GstPad *pad, GstObject *parent, GstQuery *query)
+{
+    GstShrikeDetect *self = GST_SHRIKE_DETECT(parent);
+    if (GST_QUERY_TYPE(query) != GST_QUERY_LATENCY)
+        return gst_pad_query_default(pad, parent, query);
+    if (!gst_pad_peer_query(self->sinkpad, query))
+        return FALSE;
+    gboolean live;
+    GstClockTime min, max;
+    gst_query_parse_latency(query, &live, &min, &max);
+    GST_OBJECT_LOCK(self);
+    GstClockTime own = live ? self->latency : 0;
+    self->live = live;
+    GST_OBJECT_UNLOCK(self);
+    gst_query_set_latency(query, live, min + own, GST_CLOCK_TIME_IS_VALID(max) ? max + own : max);
+    return TRUE;
+}
+
+void gst_shrike_detect_create_pads(GstShrikeDetect *self)
+{
+    self->sinkpad = gst_pad_new_from_static_template(&sink_template, "sink");
+    gst_pad_set_chain_function(self->sinkpad, GST_DEBUG_FUNCPTR(gst_shrike_detect_chain));
+    gst_pad_set_event_function(self->sinkpad, GST_DEBUG_FUNCPTR(sink_event));
+    gst_pad_set_query_function(self->sinkpad, GST_DEBUG_FUNCPTR(sink_query));
+    gst_pad_set_activatemode_function(self->sinkpad, GST_DEBUG_FUNCPTR(sink_activate_mode));
+    GST_PAD_SET_PROXY_CAPS(self->sinkpad);
+    gst_element_add_pad(GST_ELEMENT(self), self->sinkpad);
+
+    self->srcpad = gst_pad_new_from_static_template(&src_template, "src");
+    gst_pad_set_event_function(self->srcpad, GST_DEBUG_FUNCPTR(src_event));
+    gst_pad_set_query_function(self->srcpad, GST_DEBUG_FUNCPTR(src_query));
+    gst_pad_set_activatemode_function(self->srcpad, GST_DEBUG_FUNCPTR(src_activate_mode));
+    GST_PAD_SET_PROXY_CAPS(self->srcpad);
+    gst_element_add_pad(GST_ELEMENT(self), self->srcpad);
+}

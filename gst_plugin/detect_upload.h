@@ -1,0 +1,41 @@
+/* Where the device finds a frame's pixels: in the buffer itself if it can read that, else in a copy.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * For the sink pad's streaming thread only, but for detect_upload_propose(). */
+#ifndef SHRIKE_GST_DETECT_UPLOAD_H
+#define SHRIKE_GST_DETECT_UPLOAD_H
+
+#include "detect_frame.h"
+
+G_BEGIN_DECLS
+
+struct detect_upload {
+    GstElement *element; /* for log lines; borrowed */
+    struct engine_device *device;
+    guint depth; /* copies at most */
+
+    GstBufferPool *staging;
+    GstVideoInfo staging_info;
+
+    const char *reason; /* why frames are copied, as last logged (static string); NULL: they are not */
+    guint64 copied, in_place;
+};
+
+void detect_upload_init(struct detect_upload *upload, GstElement *element, guint depth);
+void detect_upload_clear(struct detect_upload *upload);
+
+/* The device to read from now on; takes the reference. TRUE: it is another one than before. */
+gboolean detect_upload_set_device(struct detect_upload *upload, struct engine_device *device);
+
+/* Fills `memory`, `offset` and `stride` of *pixels, and frame->upload and frame->staging. Copies unless `stream` and
+ * the device accept the buffer as it is. FALSE with *error: nor could it be copied. */
+gboolean detect_upload_frame(struct detect_upload *upload, struct detect_frame *frame,
+                             const struct shk_stream *stream, const struct frame_layout *layout,
+                             const GstVideoInfo *info, GstBuffer *buffer, struct shk_frame *pixels,
+                             struct shk_error *error);
+
+/* Puts a pool of memory that the device reads first into the answer to an ALLOCATION query. Any thread. */
+void detect_upload_propose(struct engine_device *device, GstQuery *query, guint buffers);
+
+G_END_DECLS
+#endif

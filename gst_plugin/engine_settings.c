@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "engine_settings.h"
+
+gboolean engine_settings_is_set(const char *text)
+{
+    return text && *text;
+}
+
+void engine_settings_copy(struct engine_settings *to, const struct engine_settings *from)
+{
+    *to = *from;
+    to->engine_id = g_strdup(from->engine_id);
+    to->model_file = g_strdup(from->model_file);
+    to->label_file = g_strdup(from->label_file);
+    to->device = g_strdup(from->device);
+    to->cache_dir = g_strdup(from->cache_dir);
+}
+
+void engine_settings_clear(struct engine_settings *settings)
+{
+    g_clear_pointer(&settings->engine_id, g_free);
+    g_clear_pointer(&settings->model_file, g_free);
+    g_clear_pointer(&settings->label_file, g_free);
+    g_clear_pointer(&settings->device, g_free);
+    g_clear_pointer(&settings->cache_dir, g_free);
+}
+
+const char *engine_settings_model_name(const struct engine_settings *settings)
+{
+    return engine_settings_is_set(settings->model_file) ? settings->model_file : "the built-in model";
+}
+
+static char *text_difference(const char *property, const char *theirs, const char *ours)
+{
+    const char *a = theirs ? theirs : "", *b = ours ? ours : "";
+    if (g_strcmp0(a, b) == 0)
+        return NULL;
+    return g_strdup_printf("%s is \"%s\" there and \"%s\" here", property, a, b);
+}
+
+static char *number_difference(const char *property, double theirs, double ours)
+{
+    return theirs == ours ? NULL : g_strdup_printf("%s is %g there and %g here", property, theirs, ours);
+}
+
+char *engine_settings_difference(const struct engine_settings *theirs, const struct engine_settings *ours)
+{
+    char *line = text_difference("model-file", theirs->model_file, ours->model_file);
+    if (!line)
+        line = text_difference("label-file", theirs->label_file, ours->label_file);
+    if (!line)
+        line = text_difference("device", theirs->device, ours->device);
+    if (!line)
+        line = number_difference("score-threshold", theirs->score_threshold, ours->score_threshold);
+    if (!line)
+        line = number_difference("iou-threshold", theirs->iou_threshold, ours->iou_threshold);
+    if (!line)
+        line = number_difference("max-detections", theirs->max_detections, ours->max_detections);
+    if (!line)
+        line = number_difference("batch-size", theirs->batch_size, ours->batch_size);
+    if (!line)
+        line = number_difference("batch-timeout", (double)theirs->batch_timeout, (double)ours->batch_timeout);
+    if (!line)
+        line = number_difference("latency-budget", (double)theirs->latency_budget, (double)ours->latency_budget);
+    return line;
+}
