@@ -167,44 +167,41 @@ static void draw_stage(cairo_t *cairo, struct overlay_text *text, const struct p
     show_milliseconds(cairo, text, p50, at->p50, y, at->size);
 }
 
-/* Three digits and a letter at most, so that a stream of days does not push its neighbours out. */
-static void show_count(char string[8], guint64 count)
+/* Three digits and a letter, so that a stream of days does not push its neighbours out. */
+static void show_count(cairo_t *cairo, struct overlay_text *text, const struct panel_layout *at,
+                       const char *name, guint64 count, PangoAlignment alignment, double y)
 {
-    if (count < 10000)
-        g_snprintf(string, 8, "%" G_GUINT64_FORMAT, count);
-    else if (count < 1000000)
-        g_snprintf(string, 8, "%" G_GUINT64_FORMAT "k", count / 1000);
-    else
-        g_snprintf(string, 8, "%" G_GUINT64_FORMAT "M", MIN(count / 1000000, 99999));
+    char string[32];
+    const char *unit = count < 1000 ? "" : count < 1000000 ? "k" : "M";
+    guint64 shown = count < 1000 ? count : count < 1000000 ? count / 1000 : MIN(count / 1000000, 999);
+    g_snprintf(string, sizeof(string), "%s %" G_GUINT64_FORMAT "%s", name, shown, unit);
+    overlay_show_text(cairo, text, string, at->padding, y, at->width - 2 * at->padding, alignment);
 }
 
 static void draw_summary(const struct overlay_panel *panel, struct overlay_text *text,
                          const struct panel_layout *at, double y)
 {
-    char rate[16] = "-", batch[24] = "", dropped[8], held[8], passed[8], summary[96];
+    char rate[16] = "-", batch[24] = "", summary[64];
     cairo_t *cairo = panel->canvas.cairo;
-    double width = at->width - 2 * at->padding;
     if (panel->rate > 0)
         g_snprintf(rate, sizeof(rate), panel->rate < 99.95 ? "%.1f" : "%.0f", panel->rate);
     if (panel->batch_size > 1)
         g_snprintf(batch, sizeof(batch), ", batch %u", panel->batch_size);
     g_snprintf(summary, sizeof(summary), "%s fps, %u in flight%s", rate, panel->in_flight, batch);
-    overlay_show_text(cairo, text, summary, at->padding, y, width, PANGO_ALIGN_LEFT);
-
-    show_count(dropped, panel->dropped);
-    show_count(held, panel->held);
-    show_count(passed, panel->passed);
-    if (panel->has_status)
-        g_snprintf(summary, sizeof(summary), "%s dropped, %s held, %s passed", dropped, held, passed);
-    else
-        g_snprintf(summary, sizeof(summary), "%s dropped", dropped);
-    overlay_show_text(cairo, text, summary, at->padding, y + at->row, width, PANGO_ALIGN_LEFT);
+    overlay_show_text(cairo, text, summary, at->padding, y, at->width - 2 * at->padding, PANGO_ALIGN_LEFT);
+    y += at->row;
+    show_count(cairo, text, at, "drop", panel->dropped, PANGO_ALIGN_LEFT, y);
+    if (!panel->has_status)
+        return;
+    show_count(cairo, text, at, "held", panel->held, PANGO_ALIGN_CENTER, y);
+    show_count(cairo, text, at, "pass", panel->passed, PANGO_ALIGN_RIGHT, y);
 }
 
 static void draw(struct overlay_panel *panel, struct overlay_text *text, const struct panel_layout *at)
 {
     cairo_t *cairo = panel->canvas.cairo;
     guint64 medians[OVERLAY_PANEL_STAGES];
+    /* before the first inferred frame all stages read 0 */
     gsize newest = (MAX(panel->inferred, 1) - 1) % OVERLAY_PANEL_WINDOW;
     double y = at->padding * 0.7;
     for (guint i = 0; i < OVERLAY_PANEL_STAGES; i++)
