@@ -8,7 +8,8 @@
  * Draws a box for every GstVideoRegionOfInterestMeta on the frame, with its label and, where there is a param
  * structure "detection", its confidence: what shrikedetect writes, and other elements too. A class has the
  * same colour in every run. Frames with the "ShrikeLatency" meta also get a panel with the latest and the
- * median time of every stage.
+ * median time of every stage and, if #GstShrikeOverlay:show-histogram is set, a histogram of the total
+ * latency of the last 500 frames.
  *
  * Where downstream takes GstVideoOverlayCompositionMeta (most video sinks do), the pixels stay untouched and
  * the drawing travels with the frame; else it is blended into the frame.
@@ -20,6 +21,10 @@
  * gst-launch-1.0 videotestsrc pattern=ball num-buffers=10 ! shrikedetect ! shrikeoverlay show-latency=false ! \
  *   videoconvert ! pngenc ! multifilesink location=frame-%02d.png
  * ]| Pictures with boxes only.
+ * |[
+ * gst-launch-1.0 videotestsrc is-live=true pattern=ball ! shrikedetect ! shrikeoverlay show-histogram=true ! \
+ *   videoconvert ! autovideosink
+ * ]| How the latency of a live stream is spread.
  */
 #include "overlay_element.h"
 
@@ -28,6 +33,7 @@
 
 #include "frame_map.h"
 #include "overlay_draw.h"
+#include "overlay_histogram.h"
 #include "overlay_panel.h"
 #include "shrike_meta.h"
 
@@ -37,14 +43,14 @@ GST_DEBUG_CATEGORY_STATIC(shrike_overlay_debug);
 #define MAX_BOXES 256
 #define MAX_NAME  80 /* bytes */
 
-enum { PROP_0, PROP_SHOW_LATENCY, PROP_SHOW_LABELS };
+enum { PROP_0, PROP_SHOW_LATENCY, PROP_SHOW_LABELS, PROP_SHOW_HISTOGRAM };
 
 struct _GstShrikeOverlay {
     GstElement parent;
     GstPad *sinkpad, *srcpad;
 
     /* object lock */
-    gboolean show_latency, show_labels;
+    gboolean show_latency, show_labels, show_histogram;
 
     /* streaming thread */
     GstVideoInfo info;
@@ -53,6 +59,7 @@ struct _GstShrikeOverlay {
     struct overlay_text text;
     struct overlay_canvas canvas;
     struct overlay_panel panel;
+    struct overlay_histogram histogram;
     struct overlay_box boxes[MAX_BOXES];
 };
 
@@ -168,29 +175,51 @@ static guint take_regions(GstShrikeOverlay *self, GstBuffer *buffer, gboolean wi
     return count;
 }
 
+static void add(GstVideoOverlayComposition **composition, GstVideoOverlayRectangle *rectangle)
+{
+    if (rectangle && *composition)
+        gst_video_overlay_composition_add_rectangle(*composition, rectangle);
+    else if (rectangle)
+        *composition = gst_video_overlay_composition_new(rectangle);
+}
+
+/* On top of the boxes, so that it can be read whatever is found behind it. */
+static void add_latency(GstShrikeOverlay *self, const GstStructure *fields, gboolean with_panel,
+                        gboolean with_histogram, GstVideoOverlayComposition **composition)
+{
+    guint width = GST_VIDEO_INFO_WIDTH(&self->info), height = GST_VIDEO_INFO_HEIGHT(&self->info);
+    gint64 now = g_get_monotonic_time();
+    GstVideoOverlayRectangle *panel = NULL;
+    /* counts while it is not shown, too */
+    overlay_histogram_add(&self->histogram, fields);
+    if (with_panel) {
+        overlay_panel_add(&self->panel, fields);
+        panel = overlay_panel_get(&self->panel, &self->text, width, height, now);
+        add(composition, panel);
+    }
+    if (with_histogram)
+        add(composition, overlay_histogram_get(&self->histogram, &self->text, panel, width, height, now));
+}
+
 /* NULL if there is nothing to draw. */
 static GstVideoOverlayComposition *compose(GstShrikeOverlay *self, GstBuffer *buffer)
 {
-    guint width = GST_VIDEO_INFO_WIDTH(&self->info), height = GST_VIDEO_INFO_HEIGHT(&self->info);
     GST_OBJECT_LOCK(self);
-    gboolean show_latency = self->show_latency, show_labels = self->show_labels;
+    gboolean show_latency = self->show_latency, show_labels = self->show_labels,
+             show_histogram = self->show_histogram;
     GST_OBJECT_UNLOCK(self);
-    GstVideoOverlayRectangle *boxes = NULL, *panel = NULL;
+    GstVideoOverlayComposition *composition = NULL;
     guint count = take_regions(self, buffer, show_labels);
-    if (count)
-        boxes = overlay_draw_boxes(&self->canvas, &self->text, self->boxes, count, width, height);
-    GstCustomMeta *latency = show_latency ? gst_buffer_get_custom_meta(buffer, SHRIKE_LATENCY_META) : NULL;
-    if (latency) {
-        overlay_panel_add(&self->panel, gst_custom_meta_get_structure(latency));
-        panel = overlay_panel_get(&self->panel, &self->text, width, height, g_get_monotonic_time());
+    if (count) {
+        GstVideoOverlayRectangle *boxes =
+            overlay_draw_boxes(&self->canvas, &self->text, self->boxes, count,
+                               GST_VIDEO_INFO_WIDTH(&self->info), GST_VIDEO_INFO_HEIGHT(&self->info));
+        add(&composition, boxes);
+        g_clear_pointer(&boxes, gst_video_overlay_rectangle_unref);
     }
-    if (!boxes && !panel)
-        return NULL;
-    GstVideoOverlayComposition *composition = gst_video_overlay_composition_new(boxes ? boxes : panel);
-    if (boxes && panel) /* on top, so that it can be read whatever is found behind it */
-        gst_video_overlay_composition_add_rectangle(composition, panel);
-    if (boxes)
-        gst_video_overlay_rectangle_unref(boxes);
+    GstCustomMeta *latency = gst_buffer_get_custom_meta(buffer, SHRIKE_LATENCY_META);
+    if (latency)
+        add_latency(self, gst_custom_meta_get_structure(latency), show_latency, show_histogram, &composition);
     return composition;
 }
 
@@ -275,6 +304,8 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
         self->show_latency = g_value_get_boolean(value);
     else if (id == PROP_SHOW_LABELS)
         self->show_labels = g_value_get_boolean(value);
+    else if (id == PROP_SHOW_HISTOGRAM)
+        self->show_histogram = g_value_get_boolean(value);
     else
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
     GST_OBJECT_UNLOCK(self);
@@ -288,6 +319,8 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *p
         g_value_set_boolean(value, self->show_latency);
     else if (id == PROP_SHOW_LABELS)
         g_value_set_boolean(value, self->show_labels);
+    else if (id == PROP_SHOW_HISTOGRAM)
+        g_value_set_boolean(value, self->show_histogram);
     else
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
     GST_OBJECT_UNLOCK(self);
@@ -302,6 +335,7 @@ static GstStateChangeReturn change_state(GstElement *element, GstStateChange tra
         gst_caps_replace(&self->caps, NULL);
         overlay_canvas_clear(&self->canvas);
         overlay_panel_clear(&self->panel);
+        overlay_histogram_clear(&self->histogram);
     }
     return result;
 }
@@ -312,6 +346,7 @@ static void finalize(GObject *object)
     gst_caps_replace(&self->caps, NULL);
     overlay_canvas_clear(&self->canvas);
     overlay_panel_clear(&self->panel);
+    overlay_histogram_clear(&self->histogram);
     overlay_text_clear(&self->text);
     G_OBJECT_CLASS(gst_shrike_overlay_parent_class)->finalize(object);
 }
@@ -337,6 +372,12 @@ static void gst_shrike_overlay_class_init(GstShrikeOverlayClass *class)
                                     g_param_spec_boolean("show-labels", "Show labels",
                                                          "Write label and confidence on the boxes", TRUE,
                                                          flags));
+    g_object_class_install_property(
+        object_class, PROP_SHOW_HISTOGRAM,
+        g_param_spec_boolean("show-histogram", "Show histogram",
+                             "Draw a histogram of the total latency of the last 500 frames that have the "
+                             "ShrikeLatency meta, with its p50, p95 and p99",
+                             FALSE, flags));
     gst_element_class_add_static_pad_template(element_class, &sink_template);
     gst_element_class_add_static_pad_template(element_class, &src_template);
     gst_element_class_set_static_metadata(element_class, "Shrike overlay", "Filter/Effect/Video",

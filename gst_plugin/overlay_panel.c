@@ -7,8 +7,6 @@
 
 #include "shrike_meta.h"
 
-#define REDRAW_INTERVAL (G_USEC_PER_SEC / 4)
-
 /* The last one is drawn as the sum of the others. */
 static const struct {
     const char *name;
@@ -20,21 +18,40 @@ static const struct {
 };
 #define TOTAL (OVERLAY_PANEL_STAGES - 1)
 
+/* FALSE where the frame did not go through the network: it has no stage times then. */
+static gboolean count_status(struct overlay_panel *panel, const GstStructure *fields)
+{
+    const char *status = gst_structure_get_string(fields, SHRIKE_FIELD_STATUS);
+    panel->has_status |= status != NULL;
+    if (g_strcmp0(status, SHRIKE_STATUS_HELD) == 0)
+        panel->held++;
+    else if (g_strcmp0(status, SHRIKE_STATUS_PASSED) == 0)
+        panel->passed++;
+    else
+        return TRUE;
+    return FALSE;
+}
+
 void overlay_panel_add(struct overlay_panel *panel, const GstStructure *fields)
 {
-    gsize slot = panel->frames++ % OVERLAY_PANEL_WINDOW;
     guint dropped = 0;
+    panel->frames++;
+    gst_structure_get_uint(fields, SHRIKE_FIELD_DROPPED, &dropped);
+    panel->dropped += dropped;
+    const char *device = gst_structure_get_string(fields, SHRIKE_FIELD_DEVICE);
+    if (device)
+        g_strlcpy(panel->device, device, sizeof(panel->device));
+    if (!count_status(panel, fields))
+        return;
+    gsize slot = panel->inferred++ % OVERLAY_PANEL_WINDOW;
     for (guint i = 0; i < OVERLAY_PANEL_STAGES; i++) {
         char field[32];
         g_snprintf(field, sizeof(field), "%s-duration", stages[i].name);
         panel->durations[i][slot] = 0;
         gst_structure_get_uint64(fields, field, &panel->durations[i][slot]);
     }
-    gst_structure_get_uint(fields, SHRIKE_FIELD_DROPPED, &dropped);
     gst_structure_get_uint(fields, SHRIKE_FIELD_IN_FLIGHT, &panel->in_flight);
-    panel->dropped += dropped;
-    const char *device = gst_structure_get_string(fields, SHRIKE_FIELD_DEVICE);
-    g_strlcpy(panel->device, device ? device : "", sizeof(panel->device));
+    gst_structure_get_uint(fields, SHRIKE_FIELD_BATCH_SIZE, &panel->batch_size);
 }
 
 static int compare(const void *a, const void *b)
@@ -46,7 +63,9 @@ static int compare(const void *a, const void *b)
 static guint64 median(const struct overlay_panel *panel, guint stage)
 {
     guint64 sorted[OVERLAY_PANEL_WINDOW];
-    gsize count = MIN(panel->frames, OVERLAY_PANEL_WINDOW);
+    gsize count = MIN(panel->inferred, OVERLAY_PANEL_WINDOW);
+    if (count == 0)
+        return 0;
     memcpy(sorted, panel->durations[stage], count * sizeof(*sorted));
     qsort(sorted, count, sizeof(*sorted), compare);
     return sorted[(count - 1) / 2];
@@ -59,22 +78,27 @@ struct panel_layout {
     double last, p50; /* right edges of the number columns */
 };
 
+double overlay_panel_text_size(guint frame_width, guint frame_height)
+{
+    return MAX(8.5, overlay_text_size_for(frame_width, frame_height) * 0.76);
+}
+
 static struct panel_layout measure(guint frame_width, guint frame_height)
 {
     struct panel_layout at = {0};
-    at.size = MAX(8.5, overlay_text_size_for(frame_width, frame_height) * 0.76);
+    at.size = overlay_panel_text_size(frame_width, frame_height);
     at.row = ceil(at.size * 1.38);
     at.padding = ceil(at.size * 0.75);
-    at.width = ceil(at.size * 17);
+    at.width = ceil(at.size * OVERLAY_PANEL_EMS);
     at.swatch = at.padding + at.size * 0.95;
     at.p50 = at.width - at.padding;
     at.last = at.p50 - at.size * 4.0;
-    at.height = ceil(at.row * (OVERLAY_PANEL_STAGES + 3) + at.padding * 1.4);
+    at.height = ceil(at.row * (OVERLAY_PANEL_STAGES + 4) + at.padding * 1.4);
     return at;
 }
 
-static void show_text(cairo_t *cairo, struct overlay_text *text, const char *string, double x, double y,
-                      double width, PangoAlignment alignment)
+void overlay_show_text(cairo_t *cairo, struct overlay_text *text, const char *string, double x, double y,
+                       double width, PangoAlignment alignment)
 {
     pango_layout_set_width(text->layout, (int)(width * PANGO_SCALE));
     pango_layout_set_alignment(text->layout, alignment);
@@ -84,13 +108,25 @@ static void show_text(cairo_t *cairo, struct overlay_text *text, const char *str
     pango_layout_set_alignment(text->layout, PANGO_ALIGN_LEFT);
 }
 
+void overlay_milliseconds(char *string, gsize size, guint64 ns)
+{
+    double ms = (double)ns / 1e6;
+    g_snprintf(string, size, ms < 9.995 ? "%.2f" : ms < 99.95 ? "%.1f" : "%.0f", ms);
+}
+
+void overlay_panel_background(cairo_t *cairo, double width, double height, double size)
+{
+    overlay_rounded_rectangle(cairo, 0, 0, width, height, size * 0.6);
+    cairo_set_source_rgba(cairo, 0.06, 0.07, 0.09, 0.80);
+    cairo_fill(cairo);
+}
+
 static void show_milliseconds(cairo_t *cairo, struct overlay_text *text, guint64 ns, double right, double y,
                               double size)
 {
     char string[32];
-    double ms = (double)ns / 1e6;
-    g_snprintf(string, sizeof(string), ms < 9.995 ? "%.2f" : ms < 99.95 ? "%.1f" : "%.0f", ms);
-    show_text(cairo, text, string, right - size * 4, y, size * 4, PANGO_ALIGN_RIGHT);
+    overlay_milliseconds(string, sizeof(string), ns);
+    overlay_show_text(cairo, text, string, right - size * 4, y, size * 4, PANGO_ALIGN_RIGHT);
 }
 
 /* One bar: each stage's share of the median frame. */
@@ -125,41 +161,60 @@ static void draw_stage(cairo_t *cairo, struct overlay_text *text, const struct p
         cairo_fill(cairo);
     }
     cairo_set_source_rgba(cairo, 1, 1, 1, stage == TOTAL ? 1.0 : 0.86);
-    show_text(cairo, text, stages[stage].name, at->swatch, y, at->last - at->swatch, PANGO_ALIGN_LEFT);
+    overlay_show_text(cairo, text, stages[stage].name, at->swatch, y, at->last - at->swatch,
+                      PANGO_ALIGN_LEFT);
     show_milliseconds(cairo, text, last, at->last, y, at->size);
     show_milliseconds(cairo, text, p50, at->p50, y, at->size);
+}
+
+/* Three digits and a letter, so that a stream of days does not push its neighbours out. */
+static void show_count(cairo_t *cairo, struct overlay_text *text, const struct panel_layout *at,
+                       const char *name, guint64 count, PangoAlignment alignment, double y)
+{
+    char string[32];
+    const char *unit = count < 1000 ? "" : count < 1000000 ? "k" : "M";
+    guint64 shown = count < 1000 ? count : count < 1000000 ? count / 1000 : MIN(count / 1000000, 999);
+    g_snprintf(string, sizeof(string), "%s %" G_GUINT64_FORMAT "%s", name, shown, unit);
+    overlay_show_text(cairo, text, string, at->padding, y, at->width - 2 * at->padding, alignment);
 }
 
 static void draw_summary(const struct overlay_panel *panel, struct overlay_text *text,
                          const struct panel_layout *at, double y)
 {
-    char rate[16] = "-", summary[96];
+    char rate[16] = "-", batch[24] = "", summary[64];
+    cairo_t *cairo = panel->canvas.cairo;
     if (panel->rate > 0)
         g_snprintf(rate, sizeof(rate), panel->rate < 99.95 ? "%.1f" : "%.0f", panel->rate);
-    g_snprintf(summary, sizeof(summary), "%s fps, %u in flight, %" G_GUINT64_FORMAT " lost", rate,
-               panel->in_flight, panel->dropped);
-    show_text(panel->canvas.cairo, text, summary, at->padding, y, at->width - 2 * at->padding,
-              PANGO_ALIGN_LEFT);
+    if (panel->batch_size > 1)
+        g_snprintf(batch, sizeof(batch), ", batch %u", panel->batch_size);
+    g_snprintf(summary, sizeof(summary), "%s fps, %u in flight%s", rate, panel->in_flight, batch);
+    overlay_show_text(cairo, text, summary, at->padding, y, at->width - 2 * at->padding, PANGO_ALIGN_LEFT);
+    y += at->row;
+    show_count(cairo, text, at, "drop", panel->dropped, PANGO_ALIGN_LEFT, y);
+    if (!panel->has_status)
+        return;
+    show_count(cairo, text, at, "held", panel->held, PANGO_ALIGN_CENTER, y);
+    show_count(cairo, text, at, "pass", panel->passed, PANGO_ALIGN_RIGHT, y);
 }
 
 static void draw(struct overlay_panel *panel, struct overlay_text *text, const struct panel_layout *at)
 {
     cairo_t *cairo = panel->canvas.cairo;
     guint64 medians[OVERLAY_PANEL_STAGES];
-    gsize newest = (panel->frames - 1) % OVERLAY_PANEL_WINDOW;
+    /* before the first inferred frame all stages read 0 */
+    gsize newest = (MAX(panel->inferred, 1) - 1) % OVERLAY_PANEL_WINDOW;
     double y = at->padding * 0.7;
     for (guint i = 0; i < OVERLAY_PANEL_STAGES; i++)
         medians[i] = median(panel, i);
     overlay_text_set_size(text, at->size);
-    overlay_rounded_rectangle(cairo, 0, 0, at->width, at->height, at->size * 0.6);
-    cairo_set_source_rgba(cairo, 0.06, 0.07, 0.09, 0.80);
-    cairo_fill(cairo);
+    overlay_panel_background(cairo, at->width, at->height, at->size);
 
     cairo_set_source_rgba(cairo, 1, 1, 1, 0.7);
-    show_text(cairo, text, panel->device, at->padding, y, at->width - 2 * at->padding, PANGO_ALIGN_LEFT);
+    overlay_show_text(cairo, text, panel->device, at->padding, y, at->width - 2 * at->padding,
+                      PANGO_ALIGN_LEFT);
     y += at->row;
-    show_text(cairo, text, "ms", at->last - at->size * 4, y, at->size * 4, PANGO_ALIGN_RIGHT);
-    show_text(cairo, text, "p50", at->p50 - at->size * 4, y, at->size * 4, PANGO_ALIGN_RIGHT);
+    overlay_show_text(cairo, text, "ms", at->last - at->size * 4, y, at->size * 4, PANGO_ALIGN_RIGHT);
+    overlay_show_text(cairo, text, "p50", at->p50 - at->size * 4, y, at->size * 4, PANGO_ALIGN_RIGHT);
     draw_shares(cairo, at, medians, y);
     y += at->row;
     for (guint i = 0; i < OVERLAY_PANEL_STAGES; i++, y += at->row)
@@ -172,7 +227,7 @@ GstVideoOverlayRectangle *overlay_panel_get(struct overlay_panel *panel, struct 
                                             guint frame_width, guint frame_height, gint64 now)
 {
     gboolean same_size = panel->drawn_width == frame_width && panel->drawn_height == frame_height;
-    if (panel->rectangle && same_size && now - panel->drawn_at < REDRAW_INTERVAL)
+    if (panel->rectangle && same_size && now - panel->drawn_at < OVERLAY_REDRAW_INTERVAL)
         return panel->rectangle;
     struct panel_layout at = measure(frame_width, frame_height);
     double margin = floor(at.padding * 0.8);

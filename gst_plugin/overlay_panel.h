@@ -7,8 +7,10 @@
 
 G_BEGIN_DECLS
 
-#define OVERLAY_PANEL_STAGES 7
-#define OVERLAY_PANEL_WINDOW 64
+#define OVERLAY_PANEL_STAGES    7
+#define OVERLAY_PANEL_WINDOW    64
+#define OVERLAY_PANEL_EMS       17 /* width, in text sizes */
+#define OVERLAY_REDRAW_INTERVAL (G_USEC_PER_SEC / 4)
 
 struct overlay_panel {
     struct overlay_canvas canvas;
@@ -17,9 +19,11 @@ struct overlay_panel {
     guint drawn_width, drawn_height;     /* of the frame */
     guint64 durations[OVERLAY_PANEL_STAGES][OVERLAY_PANEL_WINDOW];
     guint64 frames, frames_drawn;
+    guint64 inferred; /* frames that `durations` is of: the others have no stages */
     double rate;
-    guint64 dropped;
-    guint in_flight;
+    guint64 dropped, held, passed;
+    gboolean has_status; /* held and passed are known */
+    guint in_flight, batch_size;
     char device[64];
 };
 
@@ -32,6 +36,15 @@ GstVideoOverlayRectangle *overlay_panel_get(struct overlay_panel *panel, struct 
                                             guint frame_width, guint frame_height, gint64 now);
 
 void overlay_panel_clear(struct overlay_panel *panel);
+
+/* ---- What the histogram looks like, too ---- */
+
+double overlay_panel_text_size(guint frame_width, guint frame_height);
+void overlay_panel_background(cairo_t *cairo, double width, double height, double size);
+void overlay_show_text(cairo_t *cairo, struct overlay_text *text, const char *string, double x, double y,
+                       double width, PangoAlignment alignment);
+/* Three digits: "1.23", "12.3", "123". */
+void overlay_milliseconds(char *string, gsize size, guint64 ns);
 
 G_END_DECLS
 #endif

@@ -41,6 +41,12 @@ static void add_latency(GstBuffer *buffer)
                       G_TYPE_UINT, 0, NULL);
 }
 
+static void set_status(GstBuffer *buffer, const char *status)
+{
+    gst_structure_set(gst_custom_meta_get_structure(gst_buffer_get_custom_meta(buffer, "ShrikeLatency")), "status",
+                      G_TYPE_STRING, status, NULL);
+}
+
 static GstBuffer *draw(const char *launch, const char *caps, GstBuffer *buffer)
 {
     GstBus *bus;
@@ -108,6 +114,72 @@ START_TEST(test_panel)
 }
 END_TEST
 
+/* Rows 160 to 235 of the right half are empty without it. */
+START_TEST(test_histogram)
+{
+    GstBuffer *buffer = grey_frame(CAPS);
+    add_latency(buffer);
+    buffer = draw("shrikeoverlay", CAPS, buffer);
+    ck_assert_uint_eq(count_drawn(buffer, 960, 3, 0, 160, 320, 80), 0);
+    gst_buffer_unref(buffer);
+
+    buffer = grey_frame(CAPS);
+    add_latency(buffer);
+    buffer = draw("shrikeoverlay show-histogram=true", CAPS, buffer);
+    ck_assert_uint_gt(count_drawn(buffer, 960, 3, 180, 160, 130, 60), 130 * 55);
+    ck_assert_uint_eq(count_drawn(buffer, 960, 3, 0, 0, 160, 240), 0);
+    gst_buffer_unref(buffer);
+
+    /* without the panel it takes the panel's place */
+    buffer = grey_frame(CAPS);
+    add_latency(buffer);
+    buffer = draw("shrikeoverlay show-histogram=true show-latency=false", CAPS, buffer);
+    ck_assert_uint_gt(count_drawn(buffer, 960, 3, 180, 10, 130, 60), 130 * 55);
+    ck_assert_uint_eq(count_drawn(buffer, 960, 3, 0, 100, 320, 140), 0);
+    gst_buffer_unref(buffer);
+
+    /* frames that nobody timed have none */
+    buffer = draw("shrikeoverlay show-histogram=true", CAPS, grey_frame(CAPS));
+    ck_assert_uint_eq(count_drawn(buffer, 960, 3, 0, 0, 320, 240), 0);
+    gst_buffer_unref(buffer);
+}
+END_TEST
+
+static GstBuffer *panel_of(const char *status)
+{
+    GstBuffer *buffer = grey_frame(CAPS);
+    add_latency(buffer);
+    if (status)
+        set_status(buffer, status);
+    return draw("shrikeoverlay", CAPS, buffer);
+}
+
+static void assert_same_picture(GstBuffer *a, GstBuffer *b, gboolean same)
+{
+    GstMapInfo map;
+    gst_buffer_map(b, &map, GST_MAP_READ);
+    ck_assert_int_eq(gst_buffer_memcmp(a, 0, map.data, map.size) == 0, same);
+    gst_buffer_unmap(b, &map);
+}
+
+/* Frames that were not inferred are counted, and their empty stages are not shown as times. */
+START_TEST(test_status)
+{
+    GstBuffer *none = panel_of(NULL), *inferred = panel_of("inferred"),
+              *held = panel_of("held"), *passed = panel_of("passed"),
+              *other = panel_of("of a later version");
+    assert_same_picture(none, inferred, FALSE); /* two counts more */
+    assert_same_picture(inferred, held, FALSE);
+    assert_same_picture(held, passed, FALSE);
+    assert_same_picture(inferred, other, TRUE);
+    gst_buffer_unref(none);
+    gst_buffer_unref(inferred);
+    gst_buffer_unref(held);
+    gst_buffer_unref(passed);
+    gst_buffer_unref(other);
+}
+END_TEST
+
 START_TEST(test_formats)
 {
     static const int sizes[][2] = {{320, 240}, {161, 119}, {33, 17}, {1, 1}, {3, 300}};
@@ -119,7 +191,7 @@ START_TEST(test_formats)
             GstBuffer *buffer = elements_picture(caps, 1), *before = gst_buffer_copy_deep(buffer);
             add_region(buffer, "thing", 1, width / 4, height / 4, width / 2, height / 2);
             add_latency(buffer);
-            buffer = draw("shrikeoverlay", caps, buffer);
+            buffer = draw("shrikeoverlay show-histogram=true", caps, buffer);
             GstMapInfo map;
             gst_buffer_map(before, &map, GST_MAP_READ);
             ck_assert_uint_eq(gst_buffer_get_size(buffer), map.size);
@@ -241,7 +313,7 @@ END_TEST
 START_TEST(test_attach)
 {
     GstBus *bus;
-    GstHarness *harness = elements_harness("shrikeoverlay", NULL, &bus);
+    GstHarness *harness = elements_harness("shrikeoverlay show-histogram=true", NULL, &bus);
     gst_harness_set_sink_caps_str(harness, "video/x-raw(" COMPOSITION "),format=RGB;video/x-raw,format=RGB");
     gst_harness_add_propose_allocation_meta(harness, GST_VIDEO_OVERLAY_COMPOSITION_META_API_TYPE, NULL);
     gst_harness_set_src_caps_str(harness, CAPS);
@@ -254,7 +326,7 @@ START_TEST(test_attach)
         ck_assert_uint_eq(count_drawn(buffer, 960, 3, 0, 0, 320, 240), 0);
         GstVideoOverlayCompositionMeta *meta = gst_buffer_get_video_overlay_composition_meta(buffer);
         ck_assert_ptr_nonnull(meta);
-        ck_assert_uint_eq(gst_video_overlay_composition_n_rectangles(meta->overlay), 2);
+        ck_assert_uint_eq(gst_video_overlay_composition_n_rectangles(meta->overlay), 3);
         gst_buffer_unref(buffer);
     }
     GstCaps *caps = gst_pad_get_current_caps(harness->sinkpad);
@@ -303,6 +375,8 @@ static Suite *make_suite(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, test_box);
     tcase_add_test(tcase, test_panel);
+    tcase_add_test(tcase, test_histogram);
+    tcase_add_test(tcase, test_status);
     tcase_add_test(tcase, test_formats);
     tcase_add_test(tcase, test_strides);
     tcase_add_test(tcase, test_nothing_to_draw);
