@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what is missing, builds, and runs every test suite: once as users build it (the Khronos validation
 # layer on), once with AddressSanitizer and UndefinedBehaviorSanitizer. The last line sums up both.
-# usage: tests/run.sh [--fast] [--werror] [ARGUMENT...]
+# usage: tests/run.sh [--trixie] [--fast] [--werror] [ARGUMENT...]
+#   --trixie    not on this system but on Debian 13, in a chroot (needs root): tests/trixie.sh --help
 #   --fast      without the sanitizer build
 #   --werror    compiler warnings are errors
 #   ARGUMENT    passed to meson test: names of tests, --suite NAME, --verbose ...
@@ -10,16 +11,24 @@ cd "$(dirname "$0")/.." || exit 1
 
 fast=false
 werror=false
+trixie=false
+flags=
 while :; do
     case "${1-}" in
-        --fast) fast=true ;;
-        --werror) werror=true ;;
-        --help) sed -n '2,7s/^# //p' "$0"; exit 0 ;;
+        --trixie) trixie=true ;;
+        --fast) fast=true; flags="$flags --fast" ;;
+        --werror) werror=true; flags="$flags --werror" ;;
+        --help) sed -n '2,8s/^# //p' "$0"; exit 0 ;;
         *) break ;;
     esac
     shift
 done
+if $trixie; then
+    # shellcheck disable=SC2086
+    exec tests/trixie.sh $flags "$@"
+fi
 
+builds=${SHRIKE_BUILDS:-.} # where the build folders are; trixie.sh has the sources read-only
 passed=0
 failed=0
 skipped=0
@@ -79,10 +88,10 @@ leg() {
 }
 
 if step samples/setup.sh --tests; then
-    leg build-tests -- "$@"
+    leg "$builds/build-tests" -- "$@"
     if ! $fast; then
         # The drivers leak at exit and are not built with the sanitizers: support/lsan.supp names them.
-        leg build-sanitize -Db_sanitize=address,undefined -Db_lundef=false -- "$@"
+        leg "$builds/build-sanitize" -Db_sanitize=address,undefined -Db_lundef=false -- "$@"
     fi
 fi
 
