@@ -4,7 +4,7 @@
  * An anchor's values are x, y, width, height, objectness, classes. The centre is (column + sigmoid(x),
  * row + sigmoid(y)) * stride, the size exp(width, height) * the anchor's. Nothing in the model says how large
  * its anchors are: this decoder needs a sidecar. */
-#include "detect_yolo.h"
+#include "detect_boxes.h"
 
 #include <math.h>
 
@@ -32,7 +32,7 @@ static enum shk_status add_head(struct shk_detector *detector, const struct shk_
     const int32_t *dims = t->shape.dims;
     if (own->anchor_count == 0)
         return fail_head(detector, graph, info, output, "a section with anchors=W,H;W,H;...", error);
-    if (!shk_yolo_is_readable(graph, output) || t->shape.rank != 4 || dims[0] != 1)
+    if (!shk_boxes_is_readable(graph, output) || t->shape.rank != 4 || dims[0] != 1)
         return fail_head(detector, graph, info, output, "1 x rows x columns x channels", error);
     uint32_t channels = (uint32_t)dims[3], anchors = own->anchor_count;
     if (channels % anchors != 0 || channels / anchors <= ROW_SCORES ||
@@ -60,7 +60,7 @@ static enum shk_status add_head(struct shk_detector *detector, const struct shk_
 static enum shk_status setup(struct shk_detector *detector, const struct shk_graph *graph,
                              const struct shk_modelinfo *info, struct shk_error *error)
 {
-    enum shk_status status = shk_yolo_init(detector, graph, info, error);
+    enum shk_status status = shk_boxes_init(detector, graph, info, error);
     if (!status && graph->output_count > SHK_MAX_HEADS)
         status = shk_fail(error, SHK_ERROR_BAD_MODEL,
                           "%s: decoder yolov3 reads up to %d outputs, the model has %u",
@@ -77,24 +77,26 @@ static enum shk_status setup(struct shk_detector *detector, const struct shk_gra
 static void decode_head(const struct shk_decode *frame, const struct shk_head *head)
 {
     const struct shk_detector *d = frame->detector;
-    const struct shk_values v = shk_yolo_values(frame, head->output);
+    const struct shk_values v = shk_boxes_values(frame, head->output);
     float threshold = shk_score_threshold(frame->params);
     uint32_t step = ROW_SCORES + d->class_count, boxes = head->rows * head->columns * head->anchor_count;
     for (uint32_t i = 0; i < boxes; i++) {
         size_t at = (size_t)i * step;
-        float objectness = shk_yolo_probability(frame, &v, at + ROW_SCORES - 1);
+        float objectness = shk_boxes_probability(frame, &v, at + ROW_SCORES - 1);
         if (!(objectness >= threshold))
             continue;
-        uint32_t best = shk_yolo_best(&v, at + ROW_SCORES, 1, d->class_count);
+        uint32_t best = shk_boxes_best(&v, at + ROW_SCORES, 1, d->class_count);
         uint32_t cell = i / head->anchor_count;
         const float *anchor = head->anchors[i % head->anchor_count];
-        struct shk_yolo_box box = {
-            ((float)(cell % head->columns) + shk_sigmoid(shk_value(&v, at))) * head->stride / d->width,
-            ((float)(cell / head->columns) + shk_sigmoid(shk_value(&v, at + 1))) * head->stride / d->height,
+        struct shk_box box = {
+            ((float)(cell % head->columns) + shk_boxes_sigmoid(shk_value(&v, at))) * head->stride / d->width,
+            ((float)(cell / head->columns) + shk_boxes_sigmoid(shk_value(&v, at + 1))) * head->stride /
+                d->height,
             expf(shk_value(&v, at + 2)) * anchor[0] / d->width,
             expf(shk_value(&v, at + 3)) * anchor[1] / d->height,
         };
-        shk_yolo_add(frame, best, objectness * shk_yolo_probability(frame, &v, at + ROW_SCORES + best), box);
+        shk_boxes_add(frame, best, objectness * shk_boxes_probability(frame, &v, at + ROW_SCORES + best),
+                      box);
     }
 }
 
@@ -103,7 +105,7 @@ static uint32_t decode(const struct shk_decode *frame, struct shk_detection *det
     shk_nms_reset(frame->nms);
     for (uint32_t h = 0; h < frame->detector->head_count; h++)
         decode_head(frame, &frame->detector->heads[h]);
-    return shk_yolo_finish(frame, detections);
+    return shk_boxes_finish(frame, detections);
 }
 
 const struct shk_decoder_def shk_decoder_yolov3 = {
@@ -111,6 +113,6 @@ const struct shk_decoder_def shk_decoder_yolov3 = {
     .name = "yolov3",
     .keys = SHK_KEY_ANCHORS | SHK_KEY_STRIDES | SHK_KEY_SCORES,
     .setup = setup,
-    .capacity = shk_yolo_capacity,
+    .capacity = shk_boxes_capacity,
     .decode = decode,
 };

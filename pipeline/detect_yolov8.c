@@ -3,7 +3,7 @@
  *
  * Rows are x and y of the centres, widths, heights, and one for each class; boxes are decoded by the model,
  * to pixels or, in TensorFlow Lite exports, normalised. There is no objectness. */
-#include "detect_yolo.h"
+#include "detect_boxes.h"
 
 #define ROW_SCORES 4 /* where the classes begin */
 
@@ -15,11 +15,11 @@ static enum shk_status check_doubts(struct shk_detector *detector, const struct 
     const struct shk_output_info *own = &info->outputs[0];
     uint64_t probabilities = (uint64_t)detector->candidates * detector->class_count;
     if (!info->has_decoder &&
-        (shk_yolo_probabilities(graph, 0) != probabilities ||
-         shk_yolo_grids(detector, strides, SHK_ARRAY_LEN(strides), 0) != detector->candidates))
+        (shk_boxes_probabilities(graph, 0) != probabilities ||
+         shk_boxes_grids(detector, strides, SHK_ARRAY_LEN(strides), 0) != detector->candidates))
         return shk_fail(error, SHK_ERROR_BAD_MODEL, "%s: not the output of YOLOv8", graph->name);
     detector->logits = own->scores == SHK_SCORES_LOGITS;
-    detector->boxes = own->boxes != SHK_BOXES_UNSAID ? own->boxes : shk_yolo_boxes(graph, 0);
+    detector->boxes = own->boxes != SHK_BOXES_UNSAID ? own->boxes : shk_boxes_unit(graph, 0);
     if (detector->boxes == SHK_BOXES_PIXELS || detector->boxes == SHK_BOXES_NORMALIZED)
         return SHK_OK;
     return shk_fail(
@@ -33,12 +33,12 @@ static enum shk_status setup(struct shk_detector *detector, const struct shk_gra
                              const struct shk_modelinfo *info, struct shk_error *error)
 {
     char text[64];
-    enum shk_status status = shk_yolo_init(detector, graph, info, error);
+    enum shk_status status = shk_boxes_init(detector, graph, info, error);
     if (status)
         return status;
     const struct shk_tensor *t = &graph->tensors[graph->outputs[0]];
     const int32_t *dims = t->shape.dims;
-    if (graph->output_count != 1 || !shk_yolo_is_readable(graph, 0) || t->shape.rank != 3 || dims[0] != 1 ||
+    if (graph->output_count != 1 || !shk_boxes_is_readable(graph, 0) || t->shape.rank != 3 || dims[0] != 1 ||
         dims[1] <= ROW_SCORES)
         return shk_fail(
             error, SHK_ERROR_BAD_MODEL,
@@ -52,19 +52,19 @@ static enum shk_status setup(struct shk_detector *detector, const struct shk_gra
 static uint32_t decode(const struct shk_decode *frame, struct shk_detection *detections)
 {
     const struct shk_detector *d = frame->detector;
-    const struct shk_values v = shk_yolo_values(frame, 0);
+    const struct shk_values v = shk_boxes_values(frame, 0);
     size_t n = d->candidates;
     float x_scale = d->boxes == SHK_BOXES_PIXELS ? 1.0f / d->width : 1.0f;
     float y_scale = d->boxes == SHK_BOXES_PIXELS ? 1.0f / d->height : 1.0f;
     shk_nms_reset(frame->nms);
     for (size_t i = 0; i < n; i++) {
-        uint32_t best = shk_yolo_best(&v, ROW_SCORES * n + i, n, d->class_count);
-        shk_yolo_add(frame, best, shk_yolo_probability(frame, &v, (ROW_SCORES + best) * n + i),
-                     (struct shk_yolo_box){shk_value(&v, i) * x_scale, shk_value(&v, n + i) * y_scale,
-                                           shk_value(&v, 2 * n + i) * x_scale,
-                                           shk_value(&v, 3 * n + i) * y_scale});
+        uint32_t best = shk_boxes_best(&v, ROW_SCORES * n + i, n, d->class_count);
+        shk_boxes_add(frame, best, shk_boxes_probability(frame, &v, (ROW_SCORES + best) * n + i),
+                      (struct shk_box){shk_value(&v, i) * x_scale, shk_value(&v, n + i) * y_scale,
+                                       shk_value(&v, 2 * n + i) * x_scale,
+                                       shk_value(&v, 3 * n + i) * y_scale});
     }
-    return shk_yolo_finish(frame, detections);
+    return shk_boxes_finish(frame, detections);
 }
 
 const struct shk_decoder_def shk_decoder_yolov8 = {
@@ -72,6 +72,6 @@ const struct shk_decoder_def shk_decoder_yolov8 = {
     .name = "yolov8",
     .keys = SHK_KEY_BOXES | SHK_KEY_SCORES,
     .setup = setup,
-    .capacity = shk_yolo_capacity,
+    .capacity = shk_boxes_capacity,
     .decode = decode,
 };

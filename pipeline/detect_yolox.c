@@ -3,7 +3,7 @@
  *
  * A row is x, y, width, height, objectness, classes. In cells, as exported for quantization: the centre is
  * (column + x, row + y) * stride and the size exp(width, height) * stride. */
-#include "detect_yolo.h"
+#include "detect_boxes.h"
 
 #include <math.h>
 
@@ -16,9 +16,9 @@ static const float usual_strides[] = {8.0f, 16.0f, 32.0f, 64.0f};
 static bool find_grids(struct shk_detector *detector, const struct shk_output_info *own, uint32_t rows)
 {
     if (own->stride_count)
-        return shk_yolo_grids(detector, own->strides, own->stride_count, 0) == rows;
-    return shk_yolo_grids(detector, usual_strides, 3, 0) == rows ||
-           shk_yolo_grids(detector, usual_strides, 4, 0) == rows;
+        return shk_boxes_grids(detector, own->strides, own->stride_count, 0) == rows;
+    return shk_boxes_grids(detector, usual_strides, 3, 0) == rows ||
+           shk_boxes_grids(detector, usual_strides, 4, 0) == rows;
 }
 
 static enum shk_status check_doubts(struct shk_detector *detector, const struct shk_graph *graph,
@@ -27,10 +27,10 @@ static enum shk_status check_doubts(struct shk_detector *detector, const struct 
     const struct shk_output_info *own = &info->outputs[0];
     bool chosen = info->has_decoder;
     uint64_t probabilities = (uint64_t)detector->candidates * (1 + detector->class_count);
-    if (own->scores == SHK_SCORES_UNSAID && !chosen && shk_yolo_probabilities(graph, 0) != probabilities)
+    if (own->scores == SHK_SCORES_UNSAID && !chosen && shk_boxes_probabilities(graph, 0) != probabilities)
         return shk_fail(error, SHK_ERROR_BAD_MODEL, "%s: no row of YOLOX", graph->name);
     detector->logits = own->scores == SHK_SCORES_LOGITS;
-    detector->boxes = own->boxes != SHK_BOXES_UNSAID ? own->boxes : shk_yolo_boxes(graph, 0);
+    detector->boxes = own->boxes != SHK_BOXES_UNSAID ? own->boxes : shk_boxes_unit(graph, 0);
     if (detector->boxes == SHK_BOXES_UNSAID)
         return shk_fail(
             error, SHK_ERROR_BAD_MODEL,
@@ -44,12 +44,12 @@ static enum shk_status setup(struct shk_detector *detector, const struct shk_gra
                              const struct shk_modelinfo *info, struct shk_error *error)
 {
     char text[64];
-    enum shk_status status = shk_yolo_init(detector, graph, info, error);
+    enum shk_status status = shk_boxes_init(detector, graph, info, error);
     if (status)
         return status;
     const struct shk_tensor *t = &graph->tensors[graph->outputs[0]];
     const int32_t *dims = t->shape.dims;
-    if (graph->output_count != 1 || !shk_yolo_is_readable(graph, 0) || t->shape.rank != 3 || dims[0] != 1 ||
+    if (graph->output_count != 1 || !shk_boxes_is_readable(graph, 0) || t->shape.rank != 3 || dims[0] != 1 ||
         dims[2] <= ROW_SCORES || !find_grids(detector, &info->outputs[0], (uint32_t)dims[1]))
         return shk_fail(
             error, SHK_ERROR_BAD_MODEL,
@@ -62,11 +62,11 @@ static enum shk_status setup(struct shk_detector *detector, const struct shk_gra
     return check_doubts(detector, graph, info, error);
 }
 
-static struct shk_yolo_box read_box(const struct shk_detector *d, const struct shk_head *head,
-                                    const struct shk_values *v, size_t row, uint32_t cell)
+static struct shk_box read_box(const struct shk_detector *d, const struct shk_head *head,
+                               const struct shk_values *v, size_t row, uint32_t cell)
 {
-    struct shk_yolo_box box = {shk_value(v, row), shk_value(v, row + 1), shk_value(v, row + 2),
-                               shk_value(v, row + 3)};
+    struct shk_box box = {shk_value(v, row), shk_value(v, row + 1), shk_value(v, row + 2),
+                          shk_value(v, row + 3)};
     if (d->boxes == SHK_BOXES_CELLS) {
         box.x = (box.x + (float)(cell % head->columns)) * head->stride;
         box.y = (box.y + (float)(cell / head->columns)) * head->stride;
@@ -85,20 +85,20 @@ static struct shk_yolo_box read_box(const struct shk_detector *d, const struct s
 static uint32_t decode(const struct shk_decode *frame, struct shk_detection *detections)
 {
     const struct shk_detector *d = frame->detector;
-    const struct shk_values v = shk_yolo_values(frame, 0);
+    const struct shk_values v = shk_boxes_values(frame, 0);
     float threshold = shk_score_threshold(frame->params);
     size_t row = 0, step = ROW_SCORES + d->class_count;
     shk_nms_reset(frame->nms);
     for (uint32_t h = 0; h < d->head_count; h++)
         for (uint32_t cell = 0; cell < d->heads[h].rows * d->heads[h].columns; cell++, row += step) {
-            float objectness = shk_yolo_probability(frame, &v, row + ROW_SCORES - 1);
+            float objectness = shk_boxes_probability(frame, &v, row + ROW_SCORES - 1);
             if (!(objectness >= threshold))
                 continue;
-            uint32_t best = shk_yolo_best(&v, row + ROW_SCORES, 1, d->class_count);
-            float score = objectness * shk_yolo_probability(frame, &v, row + ROW_SCORES + best);
-            shk_yolo_add(frame, best, score, read_box(d, &d->heads[h], &v, row, cell));
+            uint32_t best = shk_boxes_best(&v, row + ROW_SCORES, 1, d->class_count);
+            float score = objectness * shk_boxes_probability(frame, &v, row + ROW_SCORES + best);
+            shk_boxes_add(frame, best, score, read_box(d, &d->heads[h], &v, row, cell));
         }
-    return shk_yolo_finish(frame, detections);
+    return shk_boxes_finish(frame, detections);
 }
 
 const struct shk_decoder_def shk_decoder_yolox = {
@@ -106,6 +106,6 @@ const struct shk_decoder_def shk_decoder_yolox = {
     .name = "yolox",
     .keys = SHK_KEY_STRIDES | SHK_KEY_BOXES | SHK_KEY_SCORES,
     .setup = setup,
-    .capacity = shk_yolo_capacity,
+    .capacity = shk_boxes_capacity,
     .decode = decode,
 };

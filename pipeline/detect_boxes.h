@@ -1,30 +1,31 @@
 /* What the YOLO decoders share.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef SHK_DETECT_YOLO_H
-#define SHK_DETECT_YOLO_H
+#ifndef SHK_DETECT_BOXES_H
+#define SHK_DETECT_BOXES_H
 
 #include "detect.h"
 
 /* Sets detector->width and height. Errors: SHK_ERROR_BAD_MODEL (the model's input is not an image). */
-enum shk_status shk_yolo_init(struct shk_detector *detector, const struct shk_graph *graph,
-                              const struct shk_modelinfo *info, struct shk_error *error);
+enum shk_status shk_boxes_init(struct shk_detector *detector, const struct shk_graph *graph,
+                               const struct shk_modelinfo *info, struct shk_error *error);
 
 /* Is output `output` float, or 8 bit with one scale? */
-bool shk_yolo_is_readable(const struct shk_graph *graph, uint32_t output);
+bool shk_boxes_is_readable(const struct shk_graph *graph, uint32_t output);
 
 /* Sets detector->heads to one grid over the input for each stride, all in `output`, cell after cell. Returns
  * how many cells they have, 0 if a stride does not divide the input. */
-uint32_t shk_yolo_grids(struct shk_detector *detector, const float *strides, uint32_t count, uint32_t output);
+uint32_t shk_boxes_grids(struct shk_detector *detector, const float *strides, uint32_t count,
+                         uint32_t output);
 
 /* How many elements of `output` come out of a LOGISTIC and were only moved since: those that are
  * probabilities. */
-uint64_t shk_yolo_probabilities(const struct shk_graph *graph, uint32_t output);
+uint64_t shk_boxes_probabilities(const struct shk_graph *graph, uint32_t output);
 
 /* SHK_BOXES_UNSAID if the range of the values in `output`, boxes among them, does not tell. */
-enum shk_boxes shk_yolo_boxes(const struct shk_graph *graph, uint32_t output);
+enum shk_boxes shk_boxes_unit(const struct shk_graph *graph, uint32_t output);
 
-uint32_t shk_yolo_capacity(const struct shk_detector *detector, const struct shk_graph *graph,
-                           const struct shk_session_params *params);
+uint32_t shk_boxes_capacity(const struct shk_detector *detector, const struct shk_graph *graph,
+                            const struct shk_session_params *params);
 
 /* An output's values, real ones. */
 struct shk_values {
@@ -33,30 +34,30 @@ struct shk_values {
     float scale;
     int32_t zero_point;
 };
-struct shk_values shk_yolo_values(const struct shk_decode *frame, uint32_t output);
+struct shk_values shk_boxes_values(const struct shk_decode *frame, uint32_t output);
 
 static inline float shk_value(const struct shk_values *v, size_t i)
 {
     return v->real ? v->real[i] : v->scale * (float)(v->quantized[i] - v->zero_point);
 }
 
-float shk_sigmoid(float x);
+float shk_boxes_sigmoid(float x);
 
 /* The value as a probability; NaN stays NaN. */
-float shk_yolo_probability(const struct shk_decode *frame, const struct shk_values *values, size_t i);
+float shk_boxes_probability(const struct shk_decode *frame, const struct shk_values *values, size_t i);
 
 /* The index, below `count`, of the largest of the values at `first`, `first` + `step` ... */
-uint32_t shk_yolo_best(const struct shk_values *values, size_t first, size_t step, uint32_t count);
+uint32_t shk_boxes_best(const struct shk_values *values, size_t first, size_t step, uint32_t count);
 
 /* A box by its centre and size, normalised to the model's input. */
-struct shk_yolo_box {
+struct shk_box {
     float x, y, width, height;
 };
 
 /* Takes part in the suppression if the score is a number, above 0 and not below the threshold. */
-void shk_yolo_add(const struct shk_decode *frame, uint32_t class_id, float score, struct shk_yolo_box box);
+void shk_boxes_add(const struct shk_decode *frame, uint32_t class_id, float score, struct shk_box box);
 
 /* Suppresses, places on the frame and writes what is left. */
-uint32_t shk_yolo_finish(const struct shk_decode *frame, struct shk_detection *detections);
+uint32_t shk_boxes_finish(const struct shk_decode *frame, struct shk_detection *detections);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "detect_yolo.h"
+#include "detect_boxes.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum shk_status shk_yolo_init(struct shk_detector *detector, const struct shk_graph *graph,
-                              const struct shk_modelinfo *info, struct shk_error *error)
+enum shk_status shk_boxes_init(struct shk_detector *detector, const struct shk_graph *graph,
+                               const struct shk_modelinfo *info, struct shk_error *error)
 {
     struct shk_error reason;
     if (shk_preprocess_check_model(graph, &reason))
@@ -18,13 +18,13 @@ enum shk_status shk_yolo_init(struct shk_detector *detector, const struct shk_gr
     return SHK_OK;
 }
 
-bool shk_yolo_is_readable(const struct shk_graph *graph, uint32_t output)
+bool shk_boxes_is_readable(const struct shk_graph *graph, uint32_t output)
 {
     const struct shk_tensor *t = &graph->tensors[graph->outputs[output]];
     return t->dtype == SHK_DTYPE_FLOAT32 || (t->dtype == SHK_DTYPE_INT8 && t->quant.count == 1);
 }
 
-uint32_t shk_yolo_grids(struct shk_detector *detector, const float *strides, uint32_t count, uint32_t output)
+uint32_t shk_boxes_grids(struct shk_detector *detector, const float *strides, uint32_t count, uint32_t output)
 {
     uint32_t cells = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -50,7 +50,7 @@ static bool is_move(const char *name)
     return false;
 }
 
-uint64_t shk_yolo_probabilities(const struct shk_graph *graph, uint32_t output)
+uint64_t shk_boxes_probabilities(const struct shk_graph *graph, uint32_t output)
 {
     uint64_t elements = 0;
     bool *reaches = calloc(graph->tensor_count, sizeof(*reaches));
@@ -72,7 +72,7 @@ uint64_t shk_yolo_probabilities(const struct shk_graph *graph, uint32_t output)
     return elements;
 }
 
-enum shk_boxes shk_yolo_boxes(const struct shk_graph *graph, uint32_t output)
+enum shk_boxes shk_boxes_unit(const struct shk_graph *graph, uint32_t output)
 {
     const struct shk_tensor *t = shk_output_quantized(graph, output);
     float low, high;
@@ -87,14 +87,14 @@ enum shk_boxes shk_yolo_boxes(const struct shk_graph *graph, uint32_t output)
     return high > 32.0f ? SHK_BOXES_PIXELS : SHK_BOXES_UNSAID;
 }
 
-uint32_t shk_yolo_capacity(const struct shk_detector *detector, const struct shk_graph *graph,
-                           const struct shk_session_params *params)
+uint32_t shk_boxes_capacity(const struct shk_detector *detector, const struct shk_graph *graph,
+                            const struct shk_session_params *params)
 {
     (void)graph;
     return SHK_MIN(shk_max_detections(params), detector->candidates);
 }
 
-struct shk_values shk_yolo_values(const struct shk_decode *frame, uint32_t output)
+struct shk_values shk_boxes_values(const struct shk_decode *frame, uint32_t output)
 {
     const struct shk_tensor *t = &frame->graph->tensors[frame->graph->outputs[output]];
     if (t->dtype == SHK_DTYPE_FLOAT32)
@@ -102,18 +102,18 @@ struct shk_values shk_yolo_values(const struct shk_decode *frame, uint32_t outpu
     return (struct shk_values){NULL, frame->outputs[output], t->quant.scales[0], t->quant.zero_points[0]};
 }
 
-float shk_sigmoid(float x)
+float shk_boxes_sigmoid(float x)
 {
     return 1.0f / (1.0f + expf(-x));
 }
 
-float shk_yolo_probability(const struct shk_decode *frame, const struct shk_values *values, size_t i)
+float shk_boxes_probability(const struct shk_decode *frame, const struct shk_values *values, size_t i)
 {
     float v = shk_value(values, i);
-    return shk_clamp01(frame->detector->logits ? shk_sigmoid(v) : v);
+    return shk_clamp01(frame->detector->logits ? shk_boxes_sigmoid(v) : v);
 }
 
-uint32_t shk_yolo_best(const struct shk_values *values, size_t first, size_t step, uint32_t count)
+uint32_t shk_boxes_best(const struct shk_values *values, size_t first, size_t step, uint32_t count)
 {
     uint32_t best = 0;
     float value = shk_value(values, first);
@@ -127,7 +127,7 @@ uint32_t shk_yolo_best(const struct shk_values *values, size_t first, size_t ste
     return best;
 }
 
-void shk_yolo_add(const struct shk_decode *frame, uint32_t class_id, float score, struct shk_yolo_box box)
+void shk_boxes_add(const struct shk_decode *frame, uint32_t class_id, float score, struct shk_box box)
 {
     if (!(score > 0.0f && score >= shk_score_threshold(frame->params)))
         return;
@@ -142,11 +142,12 @@ void shk_yolo_add(const struct shk_decode *frame, uint32_t class_id, float score
     shk_nms_add(frame->nms, &candidate);
 }
 
-uint32_t shk_yolo_finish(const struct shk_decode *frame, struct shk_detection *detections)
+uint32_t shk_boxes_finish(const struct shk_decode *frame, struct shk_detection *detections)
 {
     const struct shk_session_params *params = frame->params;
     float iou = params->iou_threshold > 0.0f ? params->iou_threshold : SHK_DEFAULT_IOU_THRESHOLD;
-    uint32_t kept = shk_nms_select(frame->nms, iou, shk_yolo_capacity(frame->detector, frame->graph, params));
+    uint32_t kept =
+        shk_nms_select(frame->nms, iou, shk_boxes_capacity(frame->detector, frame->graph, params));
     uint32_t count = 0;
     for (uint32_t i = 0; i < kept; i++) {
         const struct shk_candidate *c = &frame->nms->items[i];
