@@ -166,6 +166,22 @@ static gboolean take_regions(GstShrikeDetect *self)
     return good;
 }
 
+gboolean gst_shrike_detect_open_trace(GstShrikeDetect *self)
+{
+    GError *error = NULL;
+    struct engine_model *model = engine_get_model(self->engine);
+    GST_OBJECT_LOCK(self);
+    char *path = g_strdup(self->trace_path);
+    GST_OBJECT_UNLOCK(self);
+    gboolean open = detect_trace_open(&self->trace, path, GST_OBJECT_NAME(self), model, &error);
+    if (!open)
+        GST_ELEMENT_ERROR(self, RESOURCE, OPEN_WRITE, ("%s", error->message), ("while opening trace-file"));
+    g_clear_error(&error);
+    g_free(path);
+    engine_model_unref(model);
+    return open;
+}
+
 static gboolean start(GstShrikeDetect *self)
 {
     struct engine_settings settings;
@@ -175,6 +191,7 @@ static gboolean start(GstShrikeDetect *self)
         started = engine_start(self->engine, &settings, &error);
         if (!started)
             core_log_post_error(GST_ELEMENT(self), &error, "opening the model");
+        started = started && gst_shrike_detect_open_trace(self);
     }
     if (started) {
         struct engine_stream *stream = engine_stream_new(self->engine, settings.max_in_flight);
@@ -201,6 +218,7 @@ static void stop(GstShrikeDetect *self)
     self->stream = NULL;
     GST_OBJECT_UNLOCK(self);
     engine_stream_free(stream);
+    detect_trace_close(&self->trace);
     detect_upload_clear(&self->upload);
     g_clear_pointer(&self->labels, engine_labels_unref);
 }
@@ -323,9 +341,11 @@ static void finalize(GObject *object)
     detect_regions_clear(&self->regions);
     g_free(self->roi);
     g_free(self->object_class);
+    g_free(self->trace_path);
     g_free(self->held.detections);
     detect_queue_clear(&self->queue);
     detect_frame_pool_clear(&self->frames);
+    detect_trace_clear(&self->trace);
     G_OBJECT_CLASS(gst_shrike_detect_parent_class)->finalize(object);
 }
 
@@ -349,5 +369,6 @@ static void gst_shrike_detect_init(GstShrikeDetect *self)
     gst_shrike_detect_init_properties(self);
     detect_queue_init(&self->queue);
     detect_frame_pool_init(&self->frames);
+    detect_trace_init(&self->trace);
     gst_shrike_detect_create_pads(self);
 }

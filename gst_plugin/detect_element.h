@@ -9,6 +9,7 @@
 #include "detect_meta.h"
 #include "detect_queue.h"
 #include "detect_regions.h"
+#include "detect_trace.h"
 #include "detect_upload.h"
 #include "engine.h"
 #include "latency_stats.h"
@@ -52,7 +53,7 @@ struct _GstShrikeDetect {
     gboolean settings_changed; /* since the engine was opened */
     struct detect_options options;
     enum detect_region_source region_source;
-    char *roi, *object_class;
+    char *roi, *object_class, *trace_path;
     struct latency_stats stats;
     GstClockTime latency;  /* as last answered, and announced with a LATENCY message when it changes */
     gboolean live;         /* as the last LATENCY query found */
@@ -69,6 +70,7 @@ struct _GstShrikeDetect {
 
     struct detect_queue queue;
     struct detect_frame_pool frames;
+    struct detect_trace trace;
 
     /* sink pad's streaming thread */
     GstVideoInfo info;
@@ -91,6 +93,9 @@ GstStructure *gst_shrike_detect_describe_stats(GstShrikeDetect *self);
 void gst_shrike_detect_follow_files(GstShrikeDetect *self);
 /* Has the engine change its model, if it runs. */
 void gst_shrike_detect_swap_model(GstShrikeDetect *self);
+
+/* Opens the trace file, or goes on with it for another model. FALSE: an error message says why not. */
+gboolean gst_shrike_detect_open_trace(GstShrikeDetect *self);
 
 /* Posts an error, once until the engine is opened anew. */
 void gst_shrike_detect_fail(GstShrikeDetect *self, const struct shk_error *error, const char *doing);

@@ -98,14 +98,16 @@ static void post_qos(GstShrikeDetect *self, GstBuffer *buffer)
     gst_element_post_message(GST_ELEMENT(self), message);
 }
 
-static void drop(GstShrikeDetect *self, GstBuffer *buffer, enum detect_reason reason)
+static void drop(GstShrikeDetect *self, GstBuffer *buffer, const struct detect_item *item)
 {
+    enum detect_reason reason = item->reason;
     GST_OBJECT_LOCK(self);
     self->dropped++;
     self->stats.dropped++;
     self->stats.reasons[reason]++;
     GST_OBJECT_UNLOCK(self);
     GST_LOG_OBJECT(self, "dropped for %s: %" GST_PTR_FORMAT, detect_reason_string(reason), buffer);
+    detect_trace_dropped(&self->trace, item->number, GST_BUFFER_PTS(buffer), item->arrival, reason);
     post_qos(self, buffer);
     gst_buffer_unref(buffer);
 }
@@ -272,7 +274,7 @@ GstFlowReturn gst_shrike_detect_chain(GstPad *pad, GstObject *parent, GstBuffer 
     gboolean too_much = item.reason == DETECT_REASON_POLICY || item.reason == DETECT_REASON_QOS ||
                         item.reason == DETECT_REASON_LOST;
     if (flow == GST_FLOW_OK && too_much && options.drop_policy == DETECT_DROP_SKIP) {
-        drop(self, buffer, item.reason);
+        drop(self, buffer, &item);
         return GST_FLOW_OK;
     }
     if (flow == GST_FLOW_OK && item.reason == DETECT_REASON_NONE)

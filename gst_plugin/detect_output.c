@@ -103,6 +103,7 @@ static void follow_model(GstShrikeDetect *self, struct engine_labels *labels)
     if (self->labels) {
         engine_labels_unref(self->labels);
         gst_shrike_detect_follow_files(self);
+        gst_shrike_detect_open_trace(self);
     }
     self->labels = engine_labels_ref(labels);
 }
@@ -170,6 +171,8 @@ static GstBuffer *attach_result(GstShrikeDetect *self, const struct detect_item 
     /* a frame that is shared with others gets a header of its own; the pixels stay where they are */
     GstBuffer *buffer = gst_buffer_make_writable(GST_BUFFER_CAST(item->object));
     detect_meta_attach(buffer, &context, &frame);
+    detect_trace_frame(&self->trace, &frame, device->name, GST_BUFFER_PTS(buffer),
+                       item->frame && item->frame->job_count > 0 ? item->frame->jobs[0] : NULL);
     engine_device_unref(device);
     gst_clear_object(&clock);
     return buffer;
@@ -221,6 +224,15 @@ static void report_stats(GstShrikeDetect *self)
     gst_element_post_message(GST_ELEMENT(self), gst_message_new_element(GST_OBJECT(self), stats));
 }
 
+static void check_trace(GstShrikeDetect *self)
+{
+    GError *error = NULL;
+    if (detect_trace_check(&self->trace, &error))
+        return;
+    GST_ELEMENT_WARNING(self, RESOURCE, WRITE, ("%s", error->message), ("frames go on without a trace"));
+    g_error_free(error);
+}
+
 static void output_frame(GstShrikeDetect *self, struct detect_item *item)
 {
     struct shk_error error;
@@ -242,6 +254,7 @@ static void output_frame(GstShrikeDetect *self, struct detect_item *item)
     if (item->reason == DETECT_REASON_NONE)
         update_latency(self);
     report_stats(self);
+    check_trace(self);
     GST_LOG_OBJECT(self, "pushing %" GST_PTR_FORMAT, buffer);
     GstFlowReturn flow = gst_pad_push(self->srcpad, buffer);
     if (flow != GST_FLOW_OK)

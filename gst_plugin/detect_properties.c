@@ -24,6 +24,8 @@ enum {
     PROP_ROI,
     PROP_INFERENCE_REGION,
     PROP_OBJECT_CLASS,
+    PROP_TRACE_FILE,
+    PROP_TRACE_OPS,
     PROP_STATS_INTERVAL,
     PROP_STATS,
 };
@@ -109,6 +111,9 @@ static gboolean set_engine_setting(struct engine_settings *settings, guint id, c
     case PROP_LATENCY_BUDGET:
         settings->latency_budget = g_value_get_uint(value) * GST_MSECOND;
         return TRUE;
+    case PROP_TRACE_OPS:
+        settings->profile_ops = g_value_get_boolean(value);
+        return TRUE;
     default:
         return FALSE;
     }
@@ -138,6 +143,9 @@ static gboolean set_option(GstShrikeDetect *self, guint id, const GValue *value)
         return TRUE;
     case PROP_OBJECT_CLASS:
         replace_string(&self->object_class, value);
+        return TRUE;
+    case PROP_TRACE_FILE:
+        replace_string(&self->trace_path, value);
         return TRUE;
     default:
         return FALSE;
@@ -199,6 +207,9 @@ static gboolean get_engine_setting(const struct engine_settings *settings, guint
     case PROP_LATENCY_BUDGET:
         g_value_set_uint(value, (guint)(settings->latency_budget / GST_MSECOND));
         return TRUE;
+    case PROP_TRACE_OPS:
+        g_value_set_boolean(value, settings->profile_ops);
+        return TRUE;
     default:
         return FALSE;
     }
@@ -227,6 +238,9 @@ static gboolean get_option(const GstShrikeDetect *self, guint id, GValue *value)
         return TRUE;
     case PROP_OBJECT_CLASS:
         g_value_set_string(value, self->object_class);
+        return TRUE;
+    case PROP_TRACE_FILE:
+        g_value_set_string(value, self->trace_path);
         return TRUE;
     default:
         return FALSE;
@@ -349,6 +363,15 @@ static void install_live_properties(GObjectClass *class)
                              "Obey QoS events: frames that downstream would get too late are not inferred but "
                              "pass (drop-policy=skip: are dropped)",
                              FALSE, PLAYING_FLAGS));
+    install_string(class, PROP_TRACE_FILE, "trace-file", "Trace file",
+                   "File to write where the time of every frame went to, for ui.perfetto.dev or chrome://tracing; "
+                   "elements of one process may name the same",
+                   READY_FLAGS);
+    g_object_class_install_property(
+        class, PROP_TRACE_OPS,
+        g_param_spec_boolean("trace-ops", "Trace ops",
+                             "Measure every op of the network, for the trace file; makes inference a little slower",
+                             FALSE, READY_FLAGS));
     install_uint(class, PROP_STATS_INTERVAL, "stats-interval", "Statistics interval",
                  "Milliseconds between element messages with stats; 0: one at the end of the stream", 0, G_MAXINT, 0,
                  PLAYING_FLAGS);

@@ -368,6 +368,7 @@ void engine_job_reset(struct engine_job *job)
     g_clear_pointer(&job->labels, engine_labels_unref);
     job->state = ENGINE_JOB_IDLE;
     job->detection_count = 0;
+    job->op_count = 0;
     job->alone = FALSE;
 }
 
@@ -375,6 +376,8 @@ void engine_job_clear(struct engine_job *job)
 {
     engine_job_reset(job);
     g_clear_pointer(&job->detections, g_free);
+    g_clear_pointer(&job->op_times, g_free);
+    job->op_capacity = 0;
 }
 
 static void append(struct engine_stream *stream, struct engine_job *job)

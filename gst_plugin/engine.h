@@ -65,6 +65,8 @@ struct engine_job {
     struct shk_detection *detections; /* the job's own, room for ENGINE_MAX_DETECTIONS */
     guint detection_count;
     guint batch_size;
+    guint64 *op_times; /* nanoseconds, op_count of them: the whole batch's; with profile_ops */
+    guint op_count, op_capacity;
     struct engine_labels *labels; /* a reference, given back by engine_job_reset() */
 
     struct engine_stream *stream;

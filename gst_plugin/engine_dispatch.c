@@ -236,6 +236,20 @@ static void take_result(const struct engine_batch *batch, guint i, const struct 
     job->labels = engine_labels_ref(batch->model->labels);
 }
 
+static void take_op_times(const struct engine_batch *batch, guint64 ticket)
+{
+    guint count = batch->model->op_count;
+    for (guint i = 0; i < batch->count && count > 0; i++) {
+        struct engine_job *job = batch->jobs[i];
+        if (job->op_capacity < count) {
+            job->op_times = g_renew(guint64, job->op_times, count);
+            job->op_capacity = count;
+        }
+        if (shk_session_op_times(batch->model->session, ticket, job->op_times, count, NULL) == SHK_OK)
+            job->op_count = count;
+    }
+}
+
 /* Without the lock: the jobs of a running batch are the collector's. */
 static enum shk_status collect_results(const struct engine_batch *batch, struct shk_error *error)
 {
@@ -250,6 +264,8 @@ static enum shk_status collect_results(const struct engine_batch *batch, struct 
         if (status == SHK_OK)
             take_result(batch, i, &result);
     }
+    if (status == SHK_OK)
+        take_op_times(batch, ticket);
     shk_session_release(session, ticket);
     return status;
 }

@@ -60,6 +60,7 @@ static gboolean create_session(struct engine_model *model, struct shk_device *de
     params.score_threshold = settings->score_threshold;
     params.iou_threshold = settings->iou_threshold;
     params.max_detections = settings->max_detections;
+    params.profile_ops = settings->profile_ops;
     params.log = log;
     char *default_dir = g_build_filename(g_get_user_cache_dir(), "shrike", NULL);
     const char *cache_dir = settings->cache_dir ? settings->cache_dir : default_dir;
@@ -68,6 +69,7 @@ static gboolean create_session(struct engine_model *model, struct shk_device *de
     g_free(default_dir);
     model->slots = params.frames_in_flight;
     model->batch_size = params.batch_size;
+    model->op_count = settings->profile_ops ? shk_model_op_count(model->model) : 0;
     return status == SHK_OK;
 }
 

@@ -36,6 +36,7 @@ struct engine_model {
     struct shk_model *model;
     struct shk_session *session;
     struct engine_labels *labels;
+    guint op_count;         /* with profile_ops, else 0 */
     guint slots;            /* batches that the session takes at a time */
     guint batch_size;       /* frames in each at most */
     GstClockTime batch_time; /* what a full batch took when it was tried out at the start */

@@ -62,5 +62,7 @@ char *engine_settings_difference(const struct engine_settings *theirs, const str
         line = number_difference("batch-timeout", (double)theirs->batch_timeout, (double)ours->batch_timeout);
     if (!line)
         line = number_difference("latency-budget", (double)theirs->latency_budget, (double)ours->latency_budget);
+    if (!line)
+        line = number_difference("trace-ops", theirs->profile_ops, ours->profile_ops);
     return line;
 }

@@ -23,6 +23,7 @@ struct engine_settings {
     guint batch_size;    /* 0: measured */
     GstClockTime batch_timeout;
     GstClockTime latency_budget; /* for batch_size 0; 0: none */
+    gboolean profile_ops;        /* measure every op: for traces */
 };
 
 void engine_settings_copy(struct engine_settings *to, const struct engine_settings *from);
