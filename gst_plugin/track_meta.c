@@ -16,17 +16,14 @@ static GstStructure *latency_of(GstBuffer *buffer)
     return meta ? gst_custom_meta_get_structure(meta) : NULL;
 }
 
+/* NULL if there is no list of structures. An array has entries of one type. */
 static const GValue *detections_of(const GstStructure *fields)
 {
     const GValue *list = fields ? gst_structure_get_value(fields, SHRIKE_FIELD_DETECTIONS) : NULL;
-    return list && GST_VALUE_HOLDS_ARRAY(list) ? list : NULL;
-}
-
-/* NULL if the entry is none. */
-static const GstStructure *entry_at(const GValue *list, guint index)
-{
-    const GValue *value = gst_value_array_get_value(list, index);
-    return GST_VALUE_HOLDS_STRUCTURE(value) ? gst_value_get_structure(value) : NULL;
+    if (!list || !GST_VALUE_HOLDS_ARRAY(list))
+        return NULL;
+    gboolean empty = gst_value_array_get_size(list) == 0;
+    return empty || GST_VALUE_HOLDS_STRUCTURE(gst_value_array_get_value(list, 0)) ? list : NULL;
 }
 
 /* ---- Reading ---- */
@@ -133,7 +130,7 @@ static gint find_region(const struct track_frame *frame, const struct tracker_ob
 static void read_detections(struct track_frame *frame, const GValue *list, double width, double height)
 {
     for (guint e = 0; list && e < gst_value_array_get_size(list); e++) {
-        const GstStructure *entry = entry_at(list, e);
+        const GstStructure *entry = gst_value_get_structure(gst_value_array_get_value(list, e));
         struct tracker_object object;
         if (!entry)
             continue;
@@ -201,7 +198,7 @@ static void number_detections(const struct track_frame *frame, GstStructure *fie
     for (guint e = 0; e < gst_value_array_get_size(list); e++) {
         GValue entry = G_VALUE_INIT;
         gst_value_init_and_copy(&entry, gst_value_array_get_value(list, e));
-        if (GST_VALUE_HOLDS_STRUCTURE(&entry) && g_value_get_boxed(&entry))
+        if (g_value_get_boxed(&entry))
             set_id(g_value_get_boxed(&entry), SHRIKE_FIELD_TRACK_ID, id_of_entry(frame, e));
         gst_value_array_append_and_take_value(&numbered, &entry);
     }

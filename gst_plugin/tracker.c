@@ -98,10 +98,10 @@ double tracker_box_overlap(const struct tracker_box *a, const struct tracker_box
 {
     double width = MIN(a->x_max, b->x_max) - MAX(a->x_min, b->x_min);
     double height = MIN(a->y_max, b->y_max) - MAX(a->y_min, b->y_min);
-    if (width <= 0 || height <= 0)
+    if (!box_is_valid(a) || !box_is_valid(b) || width <= 0 || height <= 0)
         return 0;
-    double both = width * height, either = box_area(a) + box_area(b) - both;
-    return either > 0 ? both / either : 0;
+    double both = width * height;
+    return both / (box_area(a) + box_area(b) - both);
 }
 
 /* ---- One track ---- */
@@ -262,23 +262,41 @@ static double weigh(const struct tracker *tracker, const struct tracker_object *
     return overlap >= settings->iou_threshold ? overlap : 0;
 }
 
+/* Pairs the first `count` objects that have no track yet with the tracks that have a number, or with those
+ * that have none. */
+static void pair_some(struct tracker *tracker, const struct tracker_object objects[], guint count,
+                      gboolean numbered)
+{
+    gint column_of[TRACKER_MAX_OBJECTS];
+    for (guint i = 0; i < count; i++) {
+        for (guint k = 0; k < tracker->count; k++) {
+            gboolean wanted = tracker->track_of[i] < 0 && (tracker->tracks[k].id > 0) == numbered;
+            tracker->assignment.weight[i][k] = wanted ? weigh(tracker, &objects[i], k) : 0;
+        }
+    }
+    assignment_solve(&tracker->assignment, count, tracker->count, column_of);
+    for (guint i = 0; i < count; i++)
+        if (column_of[i] >= 0)
+            tracker->track_of[i] = column_of[i];
+}
+
 /* Clears the numbers and pairs objects with tracks, as these were at `time`. Returns how many objects take
- * part. */
+ * part. Tracks without a number come second: a box that a detector finds beside the right one, in a frame or
+ * two, takes nothing away. */
 static guint pair(struct tracker *tracker, struct tracker_object objects[], guint count, gint64 time)
 {
     guint used = MIN(count, TRACKER_MAX_OBJECTS);
+    tracker->crowded += count - used;
     for (guint i = 0; i < count; i++)
         objects[i].track_id = 0;
     for (guint k = 0; k < tracker->count; k++)
         tracker->predicted[k] = track_box_at(&tracker->tracks[k], time);
     for (guint i = 0; i < used; i++) {
-        gboolean valid = box_is_valid(&objects[i].box);
-        tracker->invalid += !valid;
-        for (guint k = 0; k < tracker->count; k++)
-            tracker->assignment.weight[i][k] = valid ? weigh(tracker, &objects[i], k) : 0;
+        tracker->track_of[i] = -1;
+        tracker->invalid += !box_is_valid(&objects[i].box);
     }
-    tracker->crowded += count - used;
-    assignment_solve(&tracker->assignment, used, tracker->count, tracker->track_of);
+    pair_some(tracker, objects, used, TRUE);
+    pair_some(tracker, objects, used, FALSE);
     return used;
 }
 
