@@ -179,15 +179,9 @@ static gboolean sink_event(GstBaseTransform *transform, GstEvent *event)
     GstShrikeTrack *self = GST_SHRIKE_TRACK(transform);
     if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP)
         reset(self, "flushed");
-    if (GST_EVENT_TYPE(event) == GST_EVENT_STREAM_START)
+    if (GST_EVENT_TYPE(event) == GST_EVENT_STREAM_START) /* also when the element starts anew */
         reset(self, "another stream");
     return GST_BASE_TRANSFORM_CLASS(gst_shrike_track_parent_class)->sink_event(transform, event);
-}
-
-static gboolean start(GstBaseTransform *transform)
-{
-    reset(GST_SHRIKE_TRACK(transform), "started");
-    return TRUE;
 }
 
 /* Upstream and downstream agree on memory as if nobody were between them. */
@@ -330,7 +324,6 @@ static void gst_shrike_track_class_init(GstShrikeTrackClass *class)
     object_class->get_property = get_property;
     object_class->finalize = finalize;
     install_properties(object_class);
-    transform_class->start = GST_DEBUG_FUNCPTR(start);
     transform_class->set_caps = GST_DEBUG_FUNCPTR(set_caps);
     transform_class->sink_event = GST_DEBUG_FUNCPTR(sink_event);
     transform_class->propose_allocation = GST_DEBUG_FUNCPTR(propose_allocation);

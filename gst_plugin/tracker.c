@@ -204,7 +204,6 @@ void tracker_reset(struct tracker *tracker)
     for (guint i = 0; i < tracker->count; i++)
         count_lost(tracker, &tracker->tracks[i]);
     tracker->count = 0;
-    tracker->started = FALSE;
 }
 
 static gboolean has_ended(const struct tracker *tracker, const struct track *track)

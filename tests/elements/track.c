@@ -28,6 +28,40 @@ START_TEST(test_numbers)
 }
 END_TEST
 
+/* Two that overlap a lot: each region has its own entry, in whatever order. */
+START_TEST(test_close_together)
+{
+    GstHarness *harness = gst_harness_new_parse("shriketrack min-hits=1");
+    gst_harness_set_src_caps_str(harness, CAPS);
+    for (guint i = 0; i < 4; i++) {
+        const struct thing left = {"person", 0, 100, 100, 60, 150}, right = {"person", 0, 112, 100, 60, 150};
+        const struct thing things[] = {i % 2 ? right : left, i % 2 ? left : right};
+        GstBuffer *buffer = track(harness, frame(i, "inferred", 0, things, 2));
+        ck_assert_int_eq(id_of(buffer, i % 2), 1);
+        ck_assert_int_eq(id_of(buffer, 1 - i % 2), 2);
+        gst_buffer_unref(buffer);
+    }
+    ck_assert_uint_eq(stat_of(harness, "created"), 2);
+    gst_harness_teardown(harness);
+}
+END_TEST
+
+/* The same box twice: the first entry is the first region's. */
+START_TEST(test_same_box_twice)
+{
+    GstHarness *harness = gst_harness_new_parse("shriketrack min-hits=1");
+    gst_harness_set_src_caps_str(harness, CAPS);
+    for (guint i = 0; i < 3; i++) {
+        const struct thing things[] = {{"person", 0, 100, 100, 60, 150}, {"person", 0, 100, 100, 60, 150}};
+        GstBuffer *buffer = track(harness, frame(i, "inferred", 0, things, 2));
+        ck_assert_int_ne(id_of(buffer, 0), id_of(buffer, 1));
+        gst_buffer_unref(buffer);
+    }
+    ck_assert_uint_eq(stat_of(harness, "created"), 2);
+    gst_harness_teardown(harness);
+}
+END_TEST
+
 /* Regions of other elements: no "detection", no ShrikeLatency. Nothing of that kind is made up. */
 START_TEST(test_others_regions)
 {
@@ -249,6 +283,8 @@ static Suite *make_suite(void)
     TCase *tcase = tcase_create("track");
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, test_numbers);
+    tcase_add_test(tcase, test_close_together);
+    tcase_add_test(tcase, test_same_box_twice);
     tcase_add_test(tcase, test_others_regions);
     tcase_add_test(tcase, test_only_entries);
     tcase_add_test(tcase, test_classified_regions);

@@ -442,7 +442,7 @@ START_TEST(test_strange_times)
     for (guint round = 0; round < 2; round++) {
         for (gsize i = 0; i < G_N_ELEMENTS(times); i++) {
             struct tracker_object object = at(100);
-            tracker_advance(tracker, times[i], round ? G_MAXUINT64 : 0);
+            tracker_advance(tracker, times[i], round ? G_MAXINT64 : 0);
             tracker_update(tracker, &object, 1);
             tracker_match(tracker, times[i], &object, 1);
             guint count = tracker_predict(tracker, predicted, 4);
