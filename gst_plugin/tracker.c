@@ -28,7 +28,8 @@ struct filter {
 
 struct track {
     struct filter x, y, width, height; /* x, y: centre; all as of `time` */
-    gint64 time;                       /* of the last box */
+    gint64 time;                       /* of the last box; moves when frames come from the past */
+    guint64 first_seen, last_seen;     /* does not */
     guint hits;
     gint id;          /* 0: not yet */
     gboolean seen;    /* in the last update */
@@ -41,7 +42,8 @@ struct track {
 struct tracker {
     struct tracker_settings settings;
     gint64 now;
-    gboolean started; /* `now` is a frame's time */
+    guint64 frame_time; /* as the caller said it */
+    gboolean started;   /* `now` is a frame's time */
     gint last_id;
     guint64 created, lost, crowded, invalid;
     struct track tracks[TRACKER_MAX_TRACKS]; /* oldest first */
@@ -245,6 +247,7 @@ void tracker_advance(struct tracker *tracker, guint64 time, guint64 duration)
             rebase(tracker, next, step);
     }
     tracker->now = next;
+    tracker->frame_time = time;
     tracker->started = TRUE;
     remove_ended(tracker);
     for (guint i = 0; i < tracker->count; i++)
@@ -299,6 +302,13 @@ static guint pair(struct tracker *tracker, struct tracker_object objects[], guin
     return used;
 }
 
+static void fill_in(const struct track *track, struct tracker_object *object)
+{
+    object->track_id = track->id;
+    object->first_seen = track->first_seen;
+    object->last_seen = track->last_seen;
+}
+
 static void begin_track(struct tracker *tracker, struct tracker_object *object)
 {
     if (!box_is_valid(&object->box))
@@ -309,8 +319,9 @@ static void begin_track(struct tracker *tracker, struct tracker_object *object)
     }
     struct track *track = &tracker->tracks[tracker->count++];
     track_begin(track, object, tracker->now);
+    track->first_seen = track->last_seen = tracker->frame_time;
     number_track(tracker, track);
-    object->track_id = track->id;
+    fill_in(track, object);
 }
 
 void tracker_update(struct tracker *tracker, struct tracker_object objects[], guint count)
@@ -323,8 +334,9 @@ void tracker_update(struct tracker *tracker, struct tracker_object objects[], gu
             continue;
         struct track *track = &tracker->tracks[tracker->track_of[i]];
         track_follow(track, &objects[i], tracker->now);
+        track->last_seen = tracker->frame_time;
         number_track(tracker, track);
-        objects[i].track_id = track->id;
+        fill_in(track, &objects[i]);
     }
     remove_ended(tracker);
     for (guint i = 0; i < used; i++) {
@@ -343,7 +355,7 @@ void tracker_match(struct tracker *tracker, guint64 age, struct tracker_object o
             continue;
         struct track *track = &tracker->tracks[tracker->track_of[i]];
         track->matched = TRUE;
-        objects[i].track_id = track->id;
+        fill_in(track, &objects[i]);
     }
 }
 
@@ -354,11 +366,11 @@ guint tracker_predict(struct tracker *tracker, struct tracker_object objects[], 
         const struct track *track = &tracker->tracks[k];
         if (!track->seen || track->matched)
             continue;
-        objects[count++] = (struct tracker_object){.box = track_box_at(track, tracker->now),
-                                                   .class_id = track->class_id,
-                                                   .label_id = track->label_id,
-                                                   .confidence = track->confidence,
-                                                   .track_id = track->id};
+        objects[count] = (struct tracker_object){.box = track_box_at(track, tracker->now),
+                                                 .class_id = track->class_id,
+                                                 .label_id = track->label_id,
+                                                 .confidence = track->confidence};
+        fill_in(track, &objects[count++]);
     }
     return count;
 }

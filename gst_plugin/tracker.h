@@ -40,6 +40,9 @@ struct tracker_object {
     gint label_id;    /* this and the next are kept for tracker_predict() and mean nothing here */
     double confidence;
     gint track_id; /* out: 1 and up, or 0: it has no number (yet) */
+    /* out, where there is a number: times of the first and the last frame in which a detector saw the object,
+     * as tracker_advance() got them */
+    guint64 first_seen, last_seen;
 };
 
 struct tracker_settings {
@@ -73,10 +76,10 @@ void tracker_reset(struct tracker *tracker);
  * one is measured from it. A time more than max_age before the last begins anew, as tracker_reset() does. */
 void tracker_advance(struct tracker *tracker, guint64 time, guint64 duration);
 
-/* Fills in track_id of `count` objects. A track that has no number yet ends as soon as it has no box. */
+/* Fills in the outputs of `count` objects. A track that has no number yet ends as soon as it has no box. */
 void tracker_update(struct tracker *tracker, struct tracker_object objects[], guint count);
 
-/* Fills in track_id of objects that were found in a frame `age` before this one. Changes no track. */
+/* Fills in the outputs of objects that were found in a frame `age` before this one. Changes no track. */
 void tracker_match(struct tracker *tracker, guint64 age, struct tracker_object objects[], guint count);
 
 /* Where the objects are now that the last tracker_update() saw, without those that tracker_match() has found

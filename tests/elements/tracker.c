@@ -1,84 +1,8 @@
 /* The tracker on made-up objects whose truth is known.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "tracker.h"
+#include "tracker_case.h"
 
 #include <math.h>
-#include <string.h>
-
-#include "support.h"
-
-#define FRAME  G_GUINT64_CONSTANT(40000000) /* ns */
-#define SECOND G_GUINT64_CONSTANT(1000000000)
-
-static const struct tracker_settings defaults = {
-    .iou_threshold = 0.3, .max_age = SECOND, .min_hits = 3, .match_classes = TRUE};
-
-static struct tracker *tracker;
-static guint64 now;
-
-static void setup(void)
-{
-    tracker = tracker_new();
-    tracker_set(tracker, &defaults);
-    now = 0;
-}
-
-static void teardown(void)
-{
-    tracker_free(tracker);
-}
-
-static void set_min_hits(guint hits)
-{
-    struct tracker_settings settings = defaults;
-    settings.min_hits = hits;
-    tracker_set(tracker, &settings);
-}
-
-/* An object whose centre is at x, y. */
-static struct tracker_object object_at(double x, double y, double width, double height)
-{
-    return (struct tracker_object){
-        .box = {x - width / 2, y - height / 2, x + width / 2, y + height / 2}, .class_id = 1, .track_id = -7};
-}
-
-static struct tracker_object at(double x)
-{
-    return object_at(x, 100, 40, 80);
-}
-
-/* The next frame, 40 ms later. */
-static void see(struct tracker_object *objects, guint count)
-{
-    tracker_advance(tracker, now, FRAME);
-    tracker_update(tracker, objects, count);
-    now += FRAME;
-}
-
-static gint see_one(struct tracker_object object)
-{
-    see(&object, 1);
-    return object.track_id;
-}
-
-static void see_nothing(guint frames)
-{
-    while (frames-- > 0)
-        see(NULL, 0);
-}
-
-static struct tracker_stats stats(void)
-{
-    struct tracker_stats found;
-    tracker_get_stats(tracker, &found);
-    ck_assert_uint_eq(found.created, found.alive + found.lost);
-    return found;
-}
-
-static double center(const struct tracker_object *object)
-{
-    return (object->box.x_min + object->box.x_max) / 2;
-}
 
 START_TEST(test_number_after_hits)
 {
@@ -188,26 +112,6 @@ START_TEST(test_gap)
 }
 END_TEST
 
-/* max_age is a time, whatever the frame rate: the last moment is in, the next is out. */
-START_TEST(test_max_age)
-{
-    set_min_hits(1);
-    tracker_advance(tracker, 5, FRAME);
-    struct tracker_object object = at(100);
-    tracker_update(tracker, &object, 1);
-    tracker_advance(tracker, 5 + SECOND, FRAME);
-    ck_assert_uint_eq(stats().alive, 1);
-    tracker_advance(tracker, 6 + SECOND, FRAME);
-    ck_assert_uint_eq(stats().alive, 0);
-    ck_assert_uint_eq(stats().lost, 1);
-}
-END_TEST
-
-static double noise(struct test_rng *rng, double most)
-{
-    return (test_random_below(rng, 2001) / 1000.0 - 1) * most;
-}
-
 /* Edges that jump by a tenth of the width, and one frame of ten without a box. */
 START_TEST(test_jitter)
 {
@@ -222,22 +126,6 @@ START_TEST(test_jitter)
         see(&object, !missed);
         if (!missed && i >= 2)
             ck_assert_int_eq(object.track_id, 1);
-    }
-}
-END_TEST
-
-/* Frames come at any distance; the velocity is per time. */
-START_TEST(test_irregular_frames)
-{
-    struct test_rng rng = {20};
-    guint64 time = 0;
-    for (guint i = 0; i < 100; i++) {
-        struct tracker_object object = at(100 + 150 * (double)time * 1e-9);
-        tracker_advance(tracker, time, FRAME);
-        tracker_update(tracker, &object, 1);
-        ck_assert_int_eq(object.track_id, i < 2 ? 0 : 1);
-        /* 0.4 s are one and a half widths: from where it was last, nothing would overlap */
-        time += (i < 10 ? 1 : 1 + test_random_below(&rng, 10)) * FRAME;
     }
 }
 END_TEST
@@ -393,153 +281,6 @@ START_TEST(test_no_boxes)
 }
 END_TEST
 
-static gint see_at(guint64 time, double x)
-{
-    struct tracker_object object = at(x);
-    tracker_advance(tracker, time, FRAME);
-    tracker_update(tracker, &object, 1);
-    return object.track_id;
-}
-
-/* Without times, frames are `duration` apart. */
-START_TEST(test_no_time)
-{
-    for (guint i = 0; i < 60; i++)
-        ck_assert_int_eq(see_at(TRACKER_NO_TIME, 100 + 8 * i), i < 2 ? 0 : 1);
-    for (guint i = 0; i < 25; i++)
-        tracker_advance(tracker, TRACKER_NO_TIME, FRAME);
-    ck_assert_uint_eq(stats().alive, 1);
-    tracker_advance(tracker, TRACKER_NO_TIME, FRAME);
-    ck_assert_uint_eq(stats().alive, 0);
-}
-END_TEST
-
-START_TEST(test_backwards)
-{
-    guint64 time = 100 * SECOND;
-    double x = 100;
-    for (guint i = 0; i < 40; i++, x += 8, time += FRAME)
-        see_at(time, x);
-    /* a little, as when two frames changed places: the next frame, and the one after that */
-    time -= 2 * FRAME;
-    for (guint i = 0; i < 10; i++, x += 8, time += FRAME)
-        ck_assert_int_eq(see_at(time, x), 1);
-    for (guint i = 0; i < 10; i++, x += 8, time -= FRAME) /* for good */
-        ck_assert_int_eq(see_at(time, x), 1);
-    ck_assert_int_eq(see_at(time - 2 * SECOND, x), 0);
-    ck_assert_uint_eq(stats().lost, 1);
-    ck_assert_uint_eq(stats().alive, 0);
-}
-END_TEST
-
-START_TEST(test_strange_times)
-{
-    static const guint64 times[] = {
-        G_MAXUINT64 - 1, 0, G_MAXINT64, (guint64)G_MAXINT64 + 1, 1, G_MAXUINT64, G_MAXUINT64,
-        G_MAXUINT64 - 1, 5};
-    struct tracker_object predicted[4];
-    struct tracker_settings settings = {0, G_MAXUINT64, 0, FALSE};
-    for (guint round = 0; round < 2; round++) {
-        for (gsize i = 0; i < G_N_ELEMENTS(times); i++) {
-            struct tracker_object object = at(100);
-            tracker_advance(tracker, times[i], round ? G_MAXINT64 : 0);
-            tracker_update(tracker, &object, 1);
-            tracker_match(tracker, times[i], &object, 1);
-            guint count = tracker_predict(tracker, predicted, 4);
-            for (guint k = 0; k < count; k++)
-                ck_assert(isfinite(predicted[k].box.x_min) && isfinite(predicted[k].box.y_max));
-        }
-        tracker_set(tracker, &settings);
-    }
-}
-END_TEST
-
-/* Two frames with one time, and boxes that jump between them, make no infinite velocity. */
-START_TEST(test_same_time)
-{
-    struct tracker_object predicted;
-    for (guint i = 0; i < 20; i++)
-        see_at(SECOND + i / 2, i % 2 ? 110 : 100);
-    tracker_advance(tracker, SECOND + FRAME, FRAME);
-    ck_assert_uint_eq(tracker_predict(tracker, &predicted, 1), 1);
-    ck_assert_double_gt(center(&predicted), 60);
-    ck_assert_double_lt(center(&predicted), 150);
-}
-END_TEST
-
-/* Frames that no detector looked at: boxes where the object walks, and no hit is missed. */
-START_TEST(test_predict)
-{
-    struct tracker_object predicted[3];
-    for (guint i = 0; i < 90; i++) {
-        if (i % 3 == 0) {
-            struct tracker_object object = at(100 + 4 * i);
-            object.label_id = 17;
-            object.confidence = 0.75;
-            ck_assert_int_eq(see_one(object), i < 6 ? 0 : 1);
-            tracker_advance(tracker, now - FRAME, FRAME);
-            continue;
-        }
-        tracker_advance(tracker, now, FRAME);
-        ck_assert_uint_eq(tracker_predict(tracker, predicted, 3), 1);
-        now += FRAME;
-        ck_assert_int_eq(predicted[0].track_id, i < 6 ? 0 : 1);
-        ck_assert_int_eq(predicted[0].label_id, 17);
-        ck_assert_double_eq(predicted[0].confidence, 0.75);
-        if (i > 15) {
-            ck_assert_double_eq_tol(center(&predicted[0]), 100 + 4 * i, 1);
-            ck_assert_double_eq_tol(predicted[0].box.y_min, 60, 1);
-            ck_assert_double_eq_tol(predicted[0].box.y_max, 140, 1);
-        }
-    }
-    ck_assert_uint_eq(tracker_predict(tracker, predicted, 0), 0);
-}
-END_TEST
-
-/* What the last update did not see is not predicted, though it may come back. */
-START_TEST(test_predict_only_seen)
-{
-    struct tracker_object two[2] = {at(100), at(400)}, predicted[2];
-    for (guint i = 0; i < 3; i++)
-        see(two, 2);
-    see(&two[1], 1);
-    tracker_advance(tracker, now, FRAME);
-    ck_assert_uint_eq(tracker_predict(tracker, predicted, 2), 1);
-    ck_assert_int_eq(predicted[0].track_id, 2);
-    ck_assert_uint_eq(stats().alive, 2);
-    tracker_advance(tracker, now + 2 * SECOND, FRAME);
-    ck_assert_uint_eq(tracker_predict(tracker, predicted, 2), 0);
-}
-END_TEST
-
-/* Boxes of an earlier frame have the numbers of that frame, and move nothing. */
-START_TEST(test_match)
-{
-    struct tracker_object held[3], predicted[3];
-    double x = 100;
-    for (guint i = 0; i < 20; i++, x += 8) {
-        held[0] = at(x);
-        held[1] = at(600 - x);
-        held[2] = object_at(x, 400, 30, 30);
-        see(held, i < 17 ? 2 : 3); /* the third has no number until the last frame */
-    }
-    ck_assert_int_eq(held[2].track_id, 3);
-    held[2].box.x_min += 200; /* belongs to nothing */
-    held[2].box.x_max += 200;
-    for (guint i = 1; i <= 10; i++) {
-        tracker_advance(tracker, now, FRAME);
-        tracker_match(tracker, i * FRAME, held, 3);
-        now += FRAME;
-        ck_assert_int_eq(held[0].track_id, 1);
-        ck_assert_int_eq(held[1].track_id, 2);
-        ck_assert_int_eq(held[2].track_id, 0);
-        ck_assert_uint_eq(tracker_predict(tracker, predicted, 3), 1); /* the third */
-        ck_assert_int_eq(predicted[0].track_id, 3);
-    }
-    ck_assert_int_eq(see_one(at(x + 80)), 1); /* where the velocity says, not where it was held */
-}
-END_TEST
-
 START_TEST(test_reset)
 {
     for (guint i = 0; i < 3; i++)
@@ -566,22 +307,13 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_crossing_fast);
     tcase_add_test(tcase, test_occlusion);
     tcase_add_test(tcase, test_gap);
-    tcase_add_test(tcase, test_max_age);
     tcase_add_test(tcase, test_jitter);
-    tcase_add_test(tcase, test_irregular_frames);
     tcase_add_test(tcase, test_double_box);
     tcase_add_test(tcase, test_classes);
     tcase_add_test(tcase, test_iou_threshold);
     tcase_add_test(tcase, test_determinism);
     tcase_add_test(tcase, test_too_many);
     tcase_add_test(tcase, test_no_boxes);
-    tcase_add_test(tcase, test_no_time);
-    tcase_add_test(tcase, test_backwards);
-    tcase_add_test(tcase, test_strange_times);
-    tcase_add_test(tcase, test_same_time);
-    tcase_add_test(tcase, test_predict);
-    tcase_add_test(tcase, test_predict_only_seen);
-    tcase_add_test(tcase, test_match);
     tcase_add_test(tcase, test_reset);
     suite_add_tcase(suite, tcase);
     return suite;
