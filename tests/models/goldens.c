@@ -86,7 +86,7 @@ START_TEST(test_golden)
 }
 END_TEST
 
-/* With detections, with constants among the activations, and a small one. */
+/* One with detections, one with many ops, and a small one. */
 static const char *const batched[] = {"qeng_detect.tflite", "yolox_nano_320_dw.tflite", "person_detect.tflite"};
 
 /* All goldens of a model in one batch, the first of them once more where there are only two. */

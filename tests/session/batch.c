@@ -179,6 +179,39 @@ START_TEST(test_memory_is_used_again)
 }
 END_TEST
 
+/* As from a decoder's pool: frames of one stream in memories that take turns. Nothing but the memory differs.
+ */
+START_TEST(test_memories_take_turns)
+{
+    enum { MEMORIES = 3 };
+    struct fixture f = setup(test_device(), SHK_RESIZE_STRETCH, SHK_FILTER_BILINEAR);
+    struct shk_memory *pool[MEMORIES], *own = f.memory[0];
+    uint8_t expected[MEMORIES][BYTES / 2];
+    struct shk_result result;
+    for (uint32_t i = 0; i < MEMORIES; i++) {
+        fill_again(&f, 0, i);
+        memcpy(expected[i], f.expected[0], sizeof(expected[i]));
+        pool[i] = picture_upload(&f.pictures[0], test_device());
+    }
+    for (uint32_t round = 0; round < 4 * MEMORIES; round++) {
+        struct shk_batch_frame frames[2];
+        for (uint32_t i = 0; i < 2; i++) {
+            f.memory[0] = pool[(round + i) % MEMORIES];
+            frames[i] = (struct shk_batch_frame){f.streams[0], picture_in(&f.pictures[0], f.memory[0])};
+        }
+        test_ok(shk_session_submit_batch(f.session, frames, 2, NULL, &error), &error);
+        test_ok(shk_session_wait(f.session, UINT64_MAX, &result, &error), &error);
+        for (uint32_t i = 0; i < 2; i++)
+            check_outputs(&f, result.ticket, i, expected[(round + i) % MEMORIES]);
+        shk_session_release(f.session, result.ticket);
+    }
+    for (uint32_t i = 0; i < MEMORIES; i++)
+        shk_memory_unref(&pool[i]);
+    f.memory[0] = own;
+    teardown(&f);
+}
+END_TEST
+
 /* Pictures one behind the other in one memory: all of a batch, and none at its beginning. */
 START_TEST(test_frames_share_a_memory)
 {
@@ -404,6 +437,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, test_frames_have_the_bytes_they_have_alone, 0, 8);
     tcase_add_test(tests, test_device_equals_reference);
     tcase_add_test(tests, test_memory_is_used_again);
+    tcase_add_test(tests, test_memories_take_turns);
     tcase_add_test(tests, test_frames_share_a_memory);
     tcase_add_test(tests, test_imported_host_memory);
     tcase_add_test(tests, test_streams_from_another_thread);
