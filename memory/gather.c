@@ -14,7 +14,7 @@
 /* One copy at a time. */
 struct place {
     VkCommandBuffer commands;
-    VkFence fence;             /* signalled: the last copy is done, or there was none */
+    VkFence fence;             /* signalled: the last copy is done, or there was none; rarely VK_NULL_HANDLE */
     struct shk_memory *memory; /* NULL where the frames' size is 0 */
 };
 
@@ -104,7 +104,7 @@ void shk_gather_destroy(struct shk_gather **gather)
     for (uint32_t i = 0; i < g->count; i++) {
         struct place *place = &g->places[i];
         if (place->fence)
-            vkWaitForFences(device, 1, &place->fence, VK_TRUE, UINT64_MAX);
+            shk_device_retire(g->device, place->fence);
         vkDestroyFence(device, place->fence, NULL);
         shk_memory_unref(&place->memory);
     }
@@ -112,6 +112,18 @@ void shk_gather_destroy(struct shk_gather **gather)
     shk_device_destroy(&g->device);
     free(g);
     *gather = NULL;
+}
+
+/* A fence that was reset for a submission that failed would never be signalled. */
+static void renew_fence(struct shk_gather *gather, struct place *place)
+{
+    const VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO,
+                                    .flags = VK_FENCE_CREATE_SIGNALED_BIT};
+    VkDevice device = gather->device->device;
+
+    vkDestroyFence(device, place->fence, NULL);
+    if (vkCreateFence(device, &info, NULL, &place->fence) != VK_SUCCESS)
+        place->fence = VK_NULL_HANDLE; /* find_place() tries again */
 }
 
 static enum shk_status find_place(struct shk_gather *gather, struct place **place, struct shk_error *error)
@@ -124,13 +136,17 @@ static enum shk_status find_place(struct shk_gather *gather, struct place **plac
             referenced++;
             continue;
         }
+        if (!p->fence)
+            renew_fence(gather, p);
+        if (!p->fence)
+            continue;
         VkResult result = vkGetFenceStatus(gather->device->device, p->fence);
         if (result == VK_SUCCESS) {
             *place = p;
             return SHK_OK;
         }
         if (result != VK_NOT_READY)
-            return shk_check_vk(result, "vkGetFenceStatus", error);
+            return shk_device_check_vk(gather->device, result, "vkGetFenceStatus", error);
     }
     return shk_fail(
         error, SHK_ERROR_BUSY,
@@ -297,19 +313,6 @@ static enum shk_status submit(struct shk_gather *gather, const struct place *pla
     return status ? status : shk_device_queue_submit(gather->device, &info, place->fence, error);
 }
 
-/* A fence that was reset for a submission that failed would never be signalled. */
-static void renew_fence(struct shk_gather *gather, struct place *place)
-{
-    const VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO,
-                                    .flags = VK_FENCE_CREATE_SIGNALED_BIT};
-    VkFence fence;
-
-    if (vkCreateFence(gather->device->device, &info, NULL, &fence) != VK_SUCCESS)
-        return;
-    vkDestroyFence(gather->device->device, place->fence, NULL);
-    place->fence = fence;
-}
-
 enum shk_status shk_gather_submit(struct shk_gather *gather, const struct shk_gather_plane *planes,
                                   uint32_t plane_count, const struct shk_gather_wait *waits,
                                   uint32_t wait_count, struct shk_memory **memory, struct shk_error *error)
@@ -320,6 +323,8 @@ enum shk_status shk_gather_submit(struct shk_gather *gather, const struct shk_ga
         return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "shk_gather_submit: %u semaphores (at most %d)",
                         wait_count, MAX_WAITS);
     enum shk_status status = check_planes(&gather->places[0], planes, plane_count, error);
+    if (!status)
+        status = shk_device_check_lost(gather->device, "shk_gather_submit", error);
     if (!status)
         status = find_place(gather, &place, error);
     if (!status)
