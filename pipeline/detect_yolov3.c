@@ -21,7 +21,7 @@ static enum shk_status fail_head(const struct shk_detector *detector, const stru
         error, SHK_ERROR_BAD_MODEL,
         "%s: decoder yolov3 needs %s for each output, on a %gx%g input; output [%s] is %s with %u anchors",
         shk_modelinfo_name(info, graph), expected, (double)detector->width, (double)detector->height, t->name,
-        shk_shape_string(&t->shape, text), info->outputs[output].anchor_count);
+        shk_shape_string(&t->shape, text), info->outputs[output].anchors[0].count);
 }
 
 static enum shk_status add_head(struct shk_detector *detector, const struct shk_graph *graph,
@@ -30,11 +30,11 @@ static enum shk_status add_head(struct shk_detector *detector, const struct shk_
     const struct shk_output_info *own = &info->outputs[output];
     const struct shk_tensor *t = &graph->tensors[graph->outputs[output]];
     const int32_t *dims = t->shape.dims;
-    if (own->anchor_count == 0)
+    if (own->anchor_lists != 1)
         return fail_head(detector, graph, info, output, "a section with anchors=W,H;W,H;...", error);
     if (!shk_boxes_is_readable(graph, output) || t->shape.rank != 4 || dims[0] != 1)
         return fail_head(detector, graph, info, output, "1 x rows x columns x channels", error);
-    uint32_t channels = (uint32_t)dims[3], anchors = own->anchor_count;
+    uint32_t channels = (uint32_t)dims[3], anchors = own->anchors[0].count;
     if (channels % anchors != 0 || channels / anchors <= ROW_SCORES ||
         (output > 0 && channels / anchors != ROW_SCORES + detector->class_count))
         return fail_head(detector, graph, info, output, "as many anchors * (5 + classes) channels", error);
@@ -46,8 +46,8 @@ static enum shk_status add_head(struct shk_detector *detector, const struct shk_
     struct shk_head *head = &detector->heads[detector->head_count++];
     *head = (struct shk_head){output, (uint32_t)dims[1], (uint32_t)dims[2], stride, anchors, {{0}}};
     for (uint32_t a = 0; a < anchors; a++) {
-        head->anchors[a][0] = own->anchors[a][0];
-        head->anchors[a][1] = own->anchors[a][1];
+        head->anchors[a][0] = own->anchors[0].sizes[a][0];
+        head->anchors[a][1] = own->anchors[0].sizes[a][1];
     }
     detector->class_count = channels / anchors - ROW_SCORES;
     uint64_t candidates = (uint64_t)head->rows * head->columns * anchors + detector->candidates;
