@@ -166,8 +166,8 @@ static enum shk_status setup(struct shk_detector *detector, const struct shk_gra
     if (!status)
         status = check_places(&detector->ssd, info, error);
     if (!status)
-        status = read_scores(detector, graph, info, error);
-    return status ? status : read_boxes(detector, graph, info, error);
+        status = read_boxes(detector, graph, info, error);
+    return status ? status : read_scores(detector, graph, info, error);
 }
 
 /* ---- a frame ---- */
