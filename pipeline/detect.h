@@ -67,6 +67,7 @@ struct shk_decoder_def {
     enum shk_decoder decoder;
     const char *name; /* "ssd" */
     uint32_t keys;    /* SHK_KEY_*: what its outputs' sections in a sidecar may say */
+    bool softmax;     /* scores=softmax is one of them */
     /* Fills in the rest of *detector if the model's outputs have this decoder's types and shapes and agree
      * with `info`. Unless info->decoder chooses this one, they must leave no doubt. Errors:
      * SHK_ERROR_BAD_MODEL. */
@@ -83,6 +84,7 @@ extern const struct shk_decoder_def shk_decoder_ssd;
 extern const struct shk_decoder_def shk_decoder_classification;
 extern const struct shk_decoder_def shk_decoder_yolox;
 extern const struct shk_decoder_def shk_decoder_yolov3;
+extern const struct shk_decoder_def shk_decoder_yolov5;
 extern const struct shk_decoder_def shk_decoder_yolov8;
 extern const struct shk_decoder_def shk_decoder_ssd_anchors;
 

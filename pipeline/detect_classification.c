@@ -55,6 +55,7 @@ const struct shk_decoder_def shk_decoder_classification = {
     .decoder = SHK_DECODER_CLASSIFICATION,
     .name = "classification",
     .keys = SHK_KEY_SCORES,
+    .softmax = true,
     .setup = setup,
     .capacity = capacity,
     .decode = decode,

@@ -239,6 +239,7 @@ const struct shk_decoder_def shk_decoder_ssd_anchors = {
     .decoder = SHK_DECODER_SSD_ANCHORS,
     .name = "ssd-anchors",
     .keys = ((1u << SHK_KEY_COUNT) - 1) & ~(uint32_t)SHK_KEY_BOXES,
+    .softmax = true,
     .setup = setup,
     .capacity = shk_boxes_capacity,
     .decode = decode,

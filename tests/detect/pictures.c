@@ -95,9 +95,9 @@ static const struct scene {
     {"ssd_slim", "tiny_person_crop.png", .sidecar = true, .threshold = 0.9f, .most = 1,
      .objects = {{0, 0.26f, 0.0f, 0.71f, 0.56f, 0.7f}}},
     {"ssd_slim", "pedestrians.jpg", .sidecar = true, .threshold = 0.5f, .most = 6,
-     .objects = {{SILVER_FACE, 0.5f}, {RED_FACE, 0.5f}}},
+     .objects = {{SILVER_FACE, 0.4f}, {RED_FACE, 0.4f}}},
     {"ssd_slim", "pedestrians.jpg", .sidecar = true, .golden = true, .threshold = 0.5f, .most = 6,
-     .objects = {{SILVER_FACE, 0.5f}, {RED_FACE, 0.5f}}},
+     .objects = {{SILVER_FACE, 0.4f}, {RED_FACE, 0.4f}}},
     {"ssd_slim", "cat.bmp", .sidecar = true, .threshold = 0.5f, .most = 0},
 };
 
