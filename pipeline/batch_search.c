@@ -23,11 +23,12 @@ struct search {
     uint64_t *samples;    /* params->runs */
 };
 
-static enum shk_status check_params(const struct shk_batch_search_params *p, uint32_t room, struct shk_error *error)
+static enum shk_status check_params(const struct shk_batch_search_params *p, uint32_t room,
+                                    struct shk_error *error)
 {
     if (p->max_batch < 1 || p->max_batch > SHK_MAX_BATCH_SIZE)
-        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "max_batch is %u, but must be 1 to %d", p->max_batch,
-                        SHK_MAX_BATCH_SIZE);
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "max_batch is %u, but must be 1 to %d",
+                        p->max_batch, SHK_MAX_BATCH_SIZE);
     if (p->runs < 1 || p->runs > 100000)
         return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "runs is %u, but must be 1 to 100000", p->runs);
     if (!(p->tolerance >= 0.0f && p->tolerance <= 1.0f))
@@ -59,7 +60,8 @@ static enum shk_status create_tensors(struct search *search, struct shk_error *e
             return shk_fail_oom(error, info.bytes, "model inputs");
     }
     for (size_t i = 0; i < count; i++)
-        search->tensors[i] = search->params->inputs ? search->params->inputs[i % inputs] : search->zeros[i % inputs];
+        search->tensors[i] =
+            search->params->inputs ? search->params->inputs[i % inputs] : search->zeros[i % inputs];
     return SHK_OK;
 }
 
@@ -80,8 +82,10 @@ static bool too_large(enum shk_status status)
            status == SHK_ERROR_UNSUPPORTED;
 }
 
-/* A session for batches of `batch` frames and more, or of as many as fit; none if that is no more than `measured`. */
-static enum shk_status open_session(struct search *search, uint32_t batch, uint32_t measured, struct shk_error *error)
+/* A session for batches of `batch` frames and more, or of as many as fit; none if that is no more than
+ * `measured`. */
+static enum shk_status open_session(struct search *search, uint32_t batch, uint32_t measured,
+                                    struct shk_error *error)
 {
     struct shk_session_params params = search->params->session;
     struct shk_error details = {.status = SHK_OK};
@@ -106,7 +110,8 @@ static enum shk_status open_session(struct search *search, uint32_t batch, uint3
     return status;
 }
 
-static enum shk_status run(struct search *search, uint32_t batch, uint64_t *latency_ns, struct shk_error *error)
+static enum shk_status run(struct search *search, uint32_t batch, uint64_t *latency_ns,
+                           struct shk_error *error)
 {
     struct shk_result result;
     enum shk_status status = shk_session_submit_tensors(search->session, search->tensors,
@@ -152,9 +157,11 @@ static enum shk_status measure(struct search *search, uint32_t batch, struct shk
 }
 
 /* Larger batches than that of the last point would take too long. */
-static bool is_enough(const struct shk_batch_search_params *p, const struct shk_batch_point *points, uint32_t count)
+static bool is_enough(const struct shk_batch_search_params *p, const struct shk_batch_point *points,
+                      uint32_t count)
 {
-    uint64_t latency = points[count - 1].latency_ns, budget = p->latency_budget_ns, first = points[0].latency_ns;
+    uint64_t latency = points[count - 1].latency_ns, budget = p->latency_budget_ns,
+             first = points[0].latency_ns;
     if (p->quick && latency > first && latency - first > first / 2)
         return true;
     return budget && (p->quick ? latency : latency / 2) > budget;

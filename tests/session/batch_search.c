@@ -1,5 +1,5 @@
-/* Batch search: the choice from made-up points, and what the default model gives. What is fast is not asserted.
- * SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Batch search: the choice from made-up points, and what the default model gives. What is fast is not
+ * asserted. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <shrike/shrike.h>
 
 #include <math.h>
@@ -85,7 +85,8 @@ static void assert_points(const struct shk_batch_point *points, uint32_t count, 
     for (uint32_t i = 0; i < count; i++) {
         ck_assert_uint_eq(points[i].batch, batches[i]);
         ck_assert_uint_gt(points[i].latency_ns, 0);
-        ck_assert_double_eq_tol(points[i].frames_per_second, points[i].batch * 1e9 / points[i].latency_ns, 1e-3);
+        ck_assert_double_eq_tol(points[i].frames_per_second, points[i].batch * 1e9 / points[i].latency_ns,
+                                1e-3);
     }
 }
 
