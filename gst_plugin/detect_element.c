@@ -27,6 +27,10 @@
  * |[
  * gst-launch-1.0 -m videotestsrc num-buffers=300 ! shrikedetect ! fakesink
  * ]| At the end of the stream a message `shrike-stats` with the percentiles of every stage is posted.
+ * |[
+ * gst-launch-1.0 videotestsrc pattern=ball ! shrikedetect meta=analytics ! objectdetectionoverlay ! \
+ *   videoconvert ! autovideosink
+ * ]| GStreamer 1.24 and newer: drawn by an element of GStreamer's own.
  *
  * Environment: SHRIKE_VALIDATION=1 turns the Khronos validation layer on; its messages go to the debug
  * category `shrikecore` and their number is the field validation-messages of #GstShrikeDetect:stats.
@@ -36,6 +40,7 @@
 #include <string.h>
 
 #include "core_log.h"
+#include "detect_analytics.h"
 
 GST_DEBUG_CATEGORY(shrike_detect_debug);
 #define GST_CAT_DEFAULT shrike_detect_debug
@@ -50,6 +55,7 @@ enum {
     PROP_DEVICE,
     PROP_MAX_IN_FLIGHT,
     PROP_CACHE_DIR,
+    PROP_META,
     PROP_STATS,
 };
 
@@ -71,7 +77,8 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
     GstShrikeDetect *self = GST_SHRIKE_DETECT(object);
     struct engine_settings *settings = &self->settings;
     GST_OBJECT_LOCK(self);
-    self->settings_changed = TRUE;
+    if (id != PROP_META)
+        self->settings_changed = TRUE;
     switch (id) {
     case PROP_MODEL_FILE:
         replace_string(&settings->model_file, value);
@@ -96,6 +103,9 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
         break;
     case PROP_CACHE_DIR:
         replace_string(&settings->cache_dir, value);
+        break;
+    case PROP_META:
+        self->meta = (guint)g_value_get_enum(value);
         break;
     default:
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
@@ -137,6 +147,9 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *p
         break;
     case PROP_CACHE_DIR:
         g_value_set_string(value, settings->cache_dir);
+        break;
+    case PROP_META:
+        g_value_set_enum(value, (gint)self->meta);
         break;
     default:
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
@@ -229,6 +242,14 @@ static gboolean ensure_engine(GstShrikeDetect *self, gboolean with_model)
     return open;
 }
 
+static void choose_meta(GstShrikeDetect *self)
+{
+    GST_OBJECT_LOCK(self);
+    guint meta = self->meta;
+    GST_OBJECT_UNLOCK(self);
+    self->kinds = detect_meta_kinds_check(GST_ELEMENT(self), meta);
+}
+
 static GstStateChangeReturn change_state(GstElement *element, GstStateChange transition)
 {
     GstShrikeDetect *self = GST_SHRIKE_DETECT(element);
@@ -237,6 +258,7 @@ static GstStateChangeReturn change_state(GstElement *element, GstStateChange tra
     if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
         if (!ensure_engine(self, TRUE))
             return GST_STATE_CHANGE_FAILURE;
+        choose_meta(self);
         gst_shrike_detect_reset_flow(self);
     }
     GstStateChangeReturn result =
@@ -315,6 +337,13 @@ static void install_properties(GObjectClass *class)
             "user's cache folder; empty: nowhere",
             NULL, flags));
     g_object_class_install_property(
+        class, PROP_META,
+        g_param_spec_enum(
+            "meta", "Metadata",
+            "What detections are written as, besides ShrikeLatency; analytics is what the elements of "
+            "GStreamer 1.24 and newer read, and needs that version",
+            DETECT_TYPE_META_KINDS, (gint)detect_meta_kinds_default(), flags));
+    g_object_class_install_property(
         class, PROP_STATS,
         g_param_spec_boxed(
             "stats", "Statistics",
@@ -348,6 +377,7 @@ static void gst_shrike_detect_init(GstShrikeDetect *self)
         .max_detections = DEFAULT_MAX_DETECTIONS,
         .max_in_flight = DEFAULT_MAX_IN_FLIGHT,
     };
+    self->meta = detect_meta_kinds_default();
     detect_queue_init(&self->queue);
     gst_shrike_detect_create_pads(self);
 }

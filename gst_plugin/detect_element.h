@@ -20,6 +20,7 @@ struct _GstShrikeDetect {
 
     /* object lock */
     struct engine_settings settings;
+    guint meta;                /* enum detect_meta_kinds, as asked for */
     gboolean settings_changed; /* since the engine was opened */
     struct latency_stats stats;
     GstClockTime latency;    /* as last answered, and announced with a LATENCY message when it changes */
@@ -29,6 +30,7 @@ struct _GstShrikeDetect {
     /* written by state changes, with the pads inactive and under the object lock, else only read */
     struct engine engine;
     guint slots;
+    guint kinds; /* enum detect_meta_kinds, as written */
 
     struct detect_queue queue;
 

@@ -166,8 +166,14 @@ static GstBuffer *attach_result(GstShrikeDetect *self, const struct detect_item 
                                 const struct shk_result *result)
 {
     GstClock *clock = gst_element_get_clock(GST_ELEMENT(self));
-    struct detect_meta_context context = {self->engine.labels, self->engine.label_count,
-                                          self->engine.device_name, clock};
+    struct detect_meta_context context = {
+        .labels = self->engine.labels,
+        .label_count = self->engine.label_count,
+        .device = self->engine.device_name,
+        .clock = clock,
+        .kinds = self->kinds,
+        .classification = shk_model_decoder(self->engine.model) == SHK_DECODER_CLASSIFICATION,
+    };
     struct detect_meta_frame frame = {.detections = result->detections,
                                       .detection_count = result->detection_count,
                                       .area = item->area,

@@ -37,15 +37,23 @@ static GstStructure *describe_detection(const struct shk_detection *detection)
         SHRIKE_FIELD_Y_MAX, G_TYPE_DOUBLE, (gdouble)detection->y_max, NULL);
 }
 
-static void add_region(GstBuffer *buffer, GQuark name, const struct frame_area *area,
-                       const struct shk_detection *detection)
+/* In pixels. */
+static struct detect_analytics_object describe_object(GQuark name, const struct frame_area *area,
+                                                      const struct shk_detection *detection)
 {
     guint left = (guint)(detection->x_min * area->width + 0.5f);
     guint top = (guint)(detection->y_min * area->height + 0.5f);
     guint right = (guint)(detection->x_max * area->width + 0.5f);
     guint bottom = (guint)(detection->y_max * area->height + 0.5f);
-    GstVideoRegionOfInterestMeta *meta =
-        gst_buffer_add_video_region_of_interest_meta_id(buffer, name, left, top, right - left, bottom - top);
+    return (struct detect_analytics_object){name,         left,         top,
+                                            right - left, bottom - top, detection->confidence};
+}
+
+static void add_region(GstBuffer *buffer, const struct detect_analytics_object *object,
+                       const struct shk_detection *detection)
+{
+    GstVideoRegionOfInterestMeta *meta = gst_buffer_add_video_region_of_interest_meta_id(
+        buffer, object->label, object->x, object->y, object->width, object->height);
     gst_video_region_of_interest_meta_add_param(meta, describe_detection(detection));
 }
 
@@ -90,14 +98,22 @@ void detect_meta_attach(GstBuffer *buffer, const struct detect_meta_context *con
 {
     GValue list = G_VALUE_INIT;
     g_value_init(&list, GST_TYPE_ARRAY);
+    struct detect_analytics_object *objects = g_new(struct detect_analytics_object, frame->detection_count);
+    guint count = 0;
     for (guint i = 0; i < frame->detection_count; i++) {
         struct shk_detection detection = frame->detections[i];
         if (!frame_area_transform(&frame->area, &detection))
             continue;
         GQuark name = class_name(context, detection.class_id);
-        add_region(buffer, name, &frame->area, &detection);
+        objects[count] = describe_object(name, &frame->area, &detection);
+        if (context->kinds & DETECT_META_ROI)
+            add_region(buffer, &objects[count], &detection);
+        count++;
         append_detection(&list, name, &detection);
     }
+    if (context->kinds & DETECT_META_ANALYTICS)
+        detect_analytics_attach(buffer, objects, count, context->classification);
+    g_free(objects);
     /* of several detectors in a row the last one is read */
     GstCustomMeta *meta = gst_buffer_get_custom_meta(buffer, SHRIKE_LATENCY_META);
     if (!meta)

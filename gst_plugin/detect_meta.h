@@ -6,6 +6,7 @@
 #include <gst/video/video.h>
 #include <shrike/session.h>
 
+#include "detect_analytics.h"
 #include "frame_map.h"
 
 G_BEGIN_DECLS
@@ -17,7 +18,9 @@ struct detect_meta_context {
     const GQuark *labels; /* class names; classes past `label_count` are called "class <id>" */
     guint label_count;
     const char *device;
-    GstClock *clock; /* the pipeline's, or NULL */
+    GstClock *clock;         /* the pipeline's, or NULL */
+    guint kinds;             /* enum detect_meta_kinds */
+    gboolean classification; /* detections are classes of the whole frame */
 };
 
 struct detect_meta_frame {
