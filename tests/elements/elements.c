@@ -17,8 +17,9 @@ static guint validation_messages;
 /* ---- The process ---- */
 
 /* Scanning all plugins of the system takes many seconds: the tests see these, and the ones built here. */
-static const char *const plugins[] = {"coreelements", "coretracers", "videotestsrc", "videoconvertscale",
-                                      "videoconvert", "videoscale",  "videocrop",    "analyticsoverlay"};
+static const char *const plugins[] = {"coreelements", "coretracers", "videotestsrc",    "videoconvertscale",
+                                      "videoconvert", "videoscale",  "videocrop",       "videofilter",
+                                      "videorate",    "compositor",  "analyticsoverlay"};
 
 static char *make_plugin_folder(void)
 {
