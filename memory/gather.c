@@ -155,6 +155,13 @@ static enum shk_status find_place(struct shk_gather *gather, struct place **plac
         gather->count, referenced);
 }
 
+/* A copy from an image must go to a multiple of the texel size. Where the pool puts a memory is one of these
+ * only. */
+static bool texel_size_fits(uint32_t size)
+{
+    return size == 1 || size == 2 || size == WORD;
+}
+
 /* Bytes of the memory that the plane takes; false if they cannot be counted. */
 static bool plane_bytes(const struct shk_gather_plane *plane, size_t *bytes)
 {
@@ -164,9 +171,9 @@ static bool plane_bytes(const struct shk_gather_plane *plane, size_t *bytes)
         *bytes = (size_t)plane->buffer_size;
         return plane->buffer && plane->buffer_size > 0 && plane->buffer_size <= SIZE_MAX;
     }
-    return plane->width && plane->height && plane->texel_size && plane->layout != VK_IMAGE_LAYOUT_UNDEFINED &&
-           plane->layout != VK_IMAGE_LAYOUT_PREINITIALIZED && plane->stride % WORD == 0 &&
-           plane->stride % plane->texel_size == 0 && plane->offset % plane->texel_size == 0 &&
+    return plane->width && plane->height && texel_size_fits(plane->texel_size) &&
+           plane->layout != VK_IMAGE_LAYOUT_UNDEFINED && plane->layout != VK_IMAGE_LAYOUT_PREINITIALIZED &&
+           plane->stride % WORD == 0 &&
            shk_mul_size(plane->width, plane->texel_size, &row) && row <= plane->stride &&
            shk_mul_size(plane->stride, plane->height - 1, bytes) && shk_add_size(*bytes, row, bytes);
 }
@@ -188,7 +195,7 @@ static enum shk_status check_planes(const struct place *place, const struct shk_
                 error, SHK_ERROR_INVALID_ARGUMENT,
                 "plane %u (%s, %ux%u texels of %u bytes, layout %d; or %" PRIu64
                 " bytes of a buffer) does not go to offset %zu, stride %u of a memory of %zu bytes: "
-                "offset and stride must be multiples of %d and of the texel size",
+                "offset and stride must be multiples of %d, and texels of 1, 2 or 4 bytes",
                 i,
                 plane->image    ? "an image"
                 : plane->buffer ? "a buffer"

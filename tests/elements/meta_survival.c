@@ -58,11 +58,13 @@ static const struct shk_detection objects[] = {
 
 static GstBuffer *make_buffer(guint number)
 {
-    const GQuark labels[] = {g_quark_from_string("ball"), g_quark_from_string("box")};
+    GQuark names[] = {g_quark_from_string("ball"), g_quark_from_string("box")};
+    const struct engine_labels labels = {.names = names, .count = 2, .decoder = SHK_DECODER_SSD};
     const struct detect_meta_context context = {
-        .labels = labels, .label_count = 2, .device = "none", .kinds = detect_meta_kinds_default()};
-    struct detect_meta_frame frame = {.detections = objects,
-                                      .detection_count = G_N_ELEMENTS(objects),
+        .labels = &labels, .device = "none", .stream = "detector", .kinds = detect_meta_kinds_default()};
+    const struct detect_meta_part part = {objects, G_N_ELEMENTS(objects), -1};
+    struct detect_meta_frame frame = {.parts = &part,
+                                      .part_count = 1,
                                       .area = {WIDTH, HEIGHT, 0, 0, WIDTH, HEIGHT},
                                       .in_flight = 1,
                                       .batch_size = 1};
