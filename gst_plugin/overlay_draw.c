@@ -4,17 +4,35 @@
 #include <math.h>
 #include <string.h>
 
+#include "shrike_meta.h"
+
 /* Bright and far apart from each other, so that dark text is legible on nearly all of them. */
 static const guint32 palette[] = {
     0xff5a4d, 0x35d07f, 0x4da3ff, 0xffc02e, 0xc77dff, 0x2ee6d6, 0xff7ab8, 0xb6e34b, 0xff9142, 0x8f8dff,
     0x62d2ff, 0xf2e94e, 0xe85d9c, 0x59b86b, 0xd9a066, 0x7fb2a5, 0xf4978e, 0xa3c4f3, 0xcfbaf0, 0xb8c480,
 };
 
-struct overlay_color overlay_class_color(gint class_id, const char *name)
+static struct overlay_color palette_color(guint index)
 {
-    guint index = class_id >= 0 ? (guint)class_id : g_str_hash(name);
     guint32 rgb = palette[index % G_N_ELEMENTS(palette)];
     return (struct overlay_color){(rgb >> 16) / 255.0, (rgb >> 8 & 255) / 255.0, (rgb & 255) / 255.0};
+}
+
+struct overlay_color overlay_class_color(gint class_id, const char *name)
+{
+    return palette_color(class_id >= 0 ? (guint)class_id : g_str_hash(name));
+}
+
+struct overlay_color overlay_track_color(gint track_id)
+{
+    return palette_color((guint)track_id);
+}
+
+gint overlay_track_id(GstVideoRegionOfInterestMeta *region)
+{
+    const GstStructure *track = gst_video_region_of_interest_meta_get_param(region, SHRIKE_TRACK_PARAMS);
+    gint id = 0;
+    return track && gst_structure_get_int(track, SHRIKE_FIELD_ID, &id) && id > 0 ? id : 0;
 }
 
 /* ---- Text ---- */

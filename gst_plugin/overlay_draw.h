@@ -18,6 +18,10 @@ struct overlay_color {
  */
 struct overlay_color overlay_class_color(gint class_id, const char *name);
 
+/* Objects that a tracker has numbered: the number, or 0, and its colour. */
+gint overlay_track_id(GstVideoRegionOfInterestMeta *region);
+struct overlay_color overlay_track_color(gint track_id);
+
 /* Text on a canvas. Kept between frames, as pango's font look-up is slow. */
 struct overlay_text {
     PangoContext *context;
@@ -56,7 +60,7 @@ void overlay_rounded_rectangle(cairo_t *cairo, double x, double y, double width,
 struct overlay_box {
     double x, y, width, height; /* pixels of the frame */
     struct overlay_color color;
-    char label[96];
+    char label[112];
 };
 
 /* NULL if nothing is to be drawn inside the frame. Boxes are clipped to it. */

@@ -7,9 +7,11 @@
  *
  * Draws a box for every GstVideoRegionOfInterestMeta on the frame, with its label and, where there is a param
  * structure "detection", its confidence: what shrikedetect writes, and other elements too. A class has the
- * same colour in every run. Frames with the "ShrikeLatency" meta also get a panel with the latest and the
- * median time of every stage and, if #GstShrikeOverlay:show-histogram is set, a histogram of the total
- * latency of the last 500 frames.
+ * same colour in every run. Where a tracker has numbered the objects ("object_id" {id}, as shriketrack and DL
+ * Streamer's gvatrack write it), the label says the number, too, and the colour is the object's.
+ *
+ * Frames with the "ShrikeLatency" meta also get a panel with the latest and the median time of every stage and,
+ * if #GstShrikeOverlay:show-histogram is set, a histogram of the total latency of the last 500 frames.
  *
  * Where downstream takes GstVideoOverlayCompositionMeta (most video sinks do), the pixels stay untouched and
  * the drawing travels with the frame; else it is blended into the frame.
@@ -17,6 +19,9 @@
  * |[
  * gst-launch-1.0 videotestsrc pattern=ball ! shrikedetect ! shrikeoverlay ! videoconvert ! autovideosink
  * ]| Boxes and latency on screen.
+ * |[
+ * gst-launch-1.0 videotestsrc pattern=ball ! shrikedetect ! shriketrack ! shrikeoverlay ! videoconvert ! autovideosink
+ * ]| The same with a number on every object.
  * |[
  * gst-launch-1.0 videotestsrc pattern=ball num-buffers=10 ! shrikedetect ! shrikeoverlay show-latency=false ! \
  *   videoconvert ! pngenc ! multifilesink location=frame-%02d.png
@@ -136,14 +141,15 @@ static gboolean take_caps(GstShrikeOverlay *self, GstEvent *event)
 
 /* ---- Drawing ---- */
 
-static void take_region(GstShrikeOverlay *self, struct overlay_box *box,
-                        const GstVideoRegionOfInterestMeta *region, gboolean with_label)
+static void take_region(GstShrikeOverlay *self, struct overlay_box *box, GstVideoRegionOfInterestMeta *region,
+                        gboolean with_label)
 {
-    const GstStructure *detection = gst_video_region_of_interest_meta_get_param(
-        (GstVideoRegionOfInterestMeta *)region, SHRIKE_DETECTION_PARAMS);
+    const GstStructure *detection =
+        gst_video_region_of_interest_meta_get_param(region, SHRIKE_DETECTION_PARAMS);
     const char *name = region->roi_type ? g_quark_to_string(region->roi_type) : "object";
-    gint class_id = -1;
+    gint class_id = -1, track_id = overlay_track_id(region);
     gdouble confidence = -1;
+    char number[16] = "";
     if (detection) {
         gst_structure_get_int(detection, SHRIKE_FIELD_LABEL_ID, &class_id);
         gst_structure_get_double(detection, SHRIKE_FIELD_CONFIDENCE, &confidence);
@@ -152,16 +158,20 @@ static void take_region(GstShrikeOverlay *self, struct overlay_box *box,
                                 .y = region->y,
                                 .width = region->w,
                                 .height = region->h,
-                                .color = overlay_class_color(class_id, name)};
+                                .color = track_id ? overlay_track_color(track_id)
+                                                  : overlay_class_color(class_id, name)};
     if (!with_label)
         return;
     /* cut where it is too long, or where somebody's name stops being UTF-8 */
     const char *end;
     g_utf8_validate(name, (gssize)strnlen(name, MAX_NAME), &end);
+    if (track_id)
+        g_snprintf(number, sizeof(number), " #%d", track_id);
     if (confidence >= 0)
-        g_snprintf(box->label, sizeof(box->label), "%.*s %.0f%%", (int)(end - name), name, confidence * 100);
+        g_snprintf(box->label, sizeof(box->label), "%.*s%s %.0f%%", (int)(end - name), name, number,
+                   confidence * 100);
     else
-        g_snprintf(box->label, sizeof(box->label), "%.*s", (int)(end - name), name);
+        g_snprintf(box->label, sizeof(box->label), "%.*s%s", (int)(end - name), name, number);
 }
 
 static guint take_regions(GstShrikeOverlay *self, GstBuffer *buffer, gboolean with_labels)

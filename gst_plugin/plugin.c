@@ -1,10 +1,11 @@
-/* The plugin: shrikedetect and shrikeoverlay.
+/* The plugin: shrikedetect, shriketrack and shrikeoverlay.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <gst/gst.h>
 
 #include "detect_element.h"
 #include "detect_meta.h"
 #include "overlay_element.h"
+#include "track_element.h"
 
 /* Looks again when Vulkan drivers come or go. That there is none is said by the element, not here. */
 static void watch_drivers(GstPlugin *plugin)
@@ -24,6 +25,7 @@ static gboolean plugin_init(GstPlugin *plugin)
     watch_drivers(plugin);
     detect_meta_register();
     return gst_element_register(plugin, "shrikedetect", GST_RANK_NONE, GST_TYPE_SHRIKE_DETECT) &&
+           gst_element_register(plugin, "shriketrack", GST_RANK_NONE, GST_TYPE_SHRIKE_TRACK) &&
            gst_element_register(plugin, "shrikeoverlay", GST_RANK_NONE, GST_TYPE_SHRIKE_OVERLAY);
 }
 

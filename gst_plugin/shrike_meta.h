@@ -1,4 +1,4 @@
-/* What shrikedetect writes on every buffer, for those who read it. No library is needed to read it: this
+/* What shrikedetect and shriketrack write on every buffer, for those who read it. No library is needed to read it: this
  * header names the fields, and the README has the same table.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
@@ -12,6 +12,10 @@
  *
  *    A classifier that looked at regions of an element upstream (inference-region=roi-list) makes no regions of its
  *    own: it adds a param structure "classification" {label_id, label (string), confidence} to those.
+ *
+ *    shriketrack adds a param structure "object_id" {id gint}, as DL Streamer's gvatrack does, and to "detection":
+ *        track_id                    gint      number of the object, from 1 on; absent: it has none
+ *        predicted                   gboolean  TRUE: no detector saw it in this frame, it should be here; else absent
  *
  * 2. One GstCustomMeta "ShrikeLatency". It has no tags, so converters and scalers keep it. In C:
  *        GstCustomMeta *meta = gst_buffer_get_custom_meta(buffer, "ShrikeLatency");
@@ -66,6 +70,10 @@
 #define SHRIKE_FIELD_Y_MIN      "y_min"
 #define SHRIKE_FIELD_X_MAX      "x_max"
 #define SHRIKE_FIELD_Y_MAX      "y_max"
+#define SHRIKE_TRACK_PARAMS     "object_id"
+#define SHRIKE_FIELD_ID         "id"
+#define SHRIKE_FIELD_TRACK_ID   "track_id"
+#define SHRIKE_FIELD_PREDICTED  "predicted"
 #define SHRIKE_FIELD_STATUS     "status"
 #define SHRIKE_FIELD_REASON     "reason"
 #define SHRIKE_FIELD_AGE        "age"

@@ -307,6 +307,36 @@ START_TEST(test_colors)
 }
 END_TEST
 
+/* An object with a number keeps its colour, whatever its class; the label has room for the number. */
+START_TEST(test_track_numbers)
+{
+    static const gint ids[] = {3, 3, 4, 0, -3};
+    guint8 colors[G_N_ELEMENTS(ids)][3];
+    guint label[G_N_ELEMENTS(ids)];
+    for (guint i = 0; i < G_N_ELEMENTS(ids); i++) {
+        GstBuffer *buffer = grey_frame(CAPS);
+        add_region(buffer, "dog", i == 1 ? 8 : 7, 100, 100, 80, 60);
+        if (ids[i] != 0) {
+            gpointer state = NULL;
+            gst_video_region_of_interest_meta_add_param(
+                (GstVideoRegionOfInterestMeta *)gst_buffer_iterate_meta_filtered(
+                    buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE),
+                gst_structure_new("object_id", "id", G_TYPE_INT, ids[i], NULL));
+        }
+        buffer = draw("shrikeoverlay", CAPS, buffer);
+        gst_buffer_extract(buffer, 130 * 960 + 100 * 3, colors[i], 3);
+        label[i] = count_drawn(buffer, 960, 3, 90, 86, 230, 1);
+        gst_buffer_unref(buffer);
+    }
+    ck_assert_mem_eq(colors[0], colors[1], 3);
+    ck_assert_mem_ne(colors[0], colors[2], 3);
+    ck_assert_mem_ne(colors[0], colors[3], 3);
+    ck_assert_mem_eq(colors[3], colors[4], 3); /* of the class: it is no number */
+    ck_assert_uint_gt(label[0], label[3] + 10);
+    ck_assert_uint_eq(label[4], label[3]);
+}
+END_TEST
+
 #define COMPOSITION "memory:SystemMemory,meta:GstVideoOverlayComposition"
 
 /* A sink that draws for us gets the composition and untouched pixels. */
@@ -383,6 +413,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_shared_buffer);
     tcase_add_test(tcase, test_strange_regions);
     tcase_add_test(tcase, test_colors);
+    tcase_add_test(tcase, test_track_numbers);
     tcase_add_test(tcase, test_attach);
     tcase_add_test(tcase, test_attach_to_existing);
     tcase_add_test(tcase, test_after_detector);
