@@ -1,6 +1,6 @@
 /* Shrike: how many frames to send to the device at once. More of them keep a wide device busier, and take
- * longer: this measures how much, on the device and with the model that are at hand. SPDX-License-Identifier:
- * LGPL-2.1-or-later */
+ * longer: this measures how much, on the device and with the model that are at hand.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef SHRIKE_BATCH_H
 #define SHRIKE_BATCH_H
 
@@ -29,8 +29,7 @@ struct shk_batch_search_params {
     uint64_t latency_budget_ns;
     uint32_t runs;    /* most batches per point, 1 to 100000 */
     uint64_t time_ns; /* no new batch of a point begins after this time, once there are three */
-    /* Two batch sizes cost the same if the rates of batches differ by no more than this share: noise. 0 to 1.
-     */
+    /* Two batch sizes cost the same if the rates of batches differ by no more than this share, noise: 0 to 1. */
     float tolerance;
     /* For a start that somebody waits for: the first batch over latency_budget_ns ends the search, or that
      * takes half as long again as a single frame, as larger ones take no less; and memory for large batches
@@ -69,8 +68,9 @@ struct shk_batch_search_params {
  *
  * Blocks while it measures; each point takes up to `runs` batches or `time_ns`, and at least three batches
  * and one to warm up. Other work on the same device meanwhile counts as latency. Threads: as
- * shk_session_create(). Errors: SHK_ERROR_INVALID_ARGUMENT (a parameter out of its range, too little room),
- * and those of shk_session_create(), shk_session_submit_tensors() and shk_session_wait(). */
+ * shk_session_create().
+ * Errors: SHK_ERROR_INVALID_ARGUMENT (a parameter out of its range, too little room), and those of
+ * shk_session_create(), shk_session_submit_tensors() and shk_session_wait(). */
 SHK_API enum shk_status shk_batch_search(struct shk_device *device, struct shk_model *model,
                                          const struct shk_batch_search_params *params,
                                          struct shk_batch_point *points, uint32_t *count, uint32_t *best,
