@@ -1,5 +1,5 @@
-/* Batch search: the choice from made-up points, and what the default model gives. What is fast is not
- * asserted. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Batch search: the choice from made-up points, and what the default model gives. Nothing asserts what is fast.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <shrike/shrike.h>
 
 #include <math.h>
