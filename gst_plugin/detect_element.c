@@ -56,6 +56,10 @@
  *   shrikedetect model-file=faces.tflite inference-region=roi-list object-class=person ! \
  *   shrikeoverlay ! videoconvert ! autovideosink
  * ]| A second network on what the first one has found.
+ * |[
+ * gst-launch-1.0 videotestsrc pattern=ball ! shrikedetect meta=analytics ! objectdetectionoverlay ! \
+ *   videoconvert ! autovideosink
+ * ]| GStreamer 1.24 and newer: drawn by an element of GStreamer's own.
  *
  * Environment: SHRIKE_VALIDATION=1 turns the Khronos validation layer on; its messages go to the debug
  * category `shrikecore` and their number is the field validation-messages of #GstShrikeDetect:stats.
@@ -134,6 +138,14 @@ static void warn_without_decoder(GstShrikeDetect *self)
     engine_model_unref(model);
 }
 
+static void choose_meta(GstShrikeDetect *self)
+{
+    GST_OBJECT_LOCK(self);
+    guint meta = self->meta;
+    GST_OBJECT_UNLOCK(self);
+    self->kinds = detect_meta_kinds_check(GST_ELEMENT(self), meta);
+}
+
 static void reset_flow(GstShrikeDetect *self)
 {
     self->have_info = FALSE;
@@ -203,6 +215,7 @@ static gboolean start(GstShrikeDetect *self)
         detect_upload_init(&self->upload, GST_ELEMENT(self), self->depth + 1);
         detect_upload_set_device(&self->upload, engine_get_device(self->engine));
         warn_without_decoder(self);
+        choose_meta(self);
         reset_flow(self);
     }
     engine_settings_clear(&settings);

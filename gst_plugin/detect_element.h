@@ -52,6 +52,7 @@ struct _GstShrikeDetect {
     struct engine_settings settings;
     gboolean settings_changed; /* since the engine was opened */
     struct detect_options options;
+    guint meta; /* enum detect_meta_kinds, as asked for */
     enum detect_region_source region_source;
     char *roi, *object_class, *trace_path;
     struct latency_stats stats;
@@ -67,6 +68,7 @@ struct _GstShrikeDetect {
     struct engine_stream *stream;
     guint depth; /* max-in-flight */
     struct detect_regions regions;
+    guint kinds; /* enum detect_meta_kinds, as written */
 
     struct detect_queue queue;
     struct detect_frame_pool frames;

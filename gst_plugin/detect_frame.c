@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "detect_frame.h"
 
-const char *detect_reason_string(enum detect_reason reason)
-{
-    static const char *const names[DETECT_REASON_COUNT] = {"", "policy", "interval", "qos", "device-lost"};
-    return names[reason];
-}
-
 void detect_frame_pool_init(struct detect_frame_pool *pool)
 {
     g_mutex_init(&pool->lock);

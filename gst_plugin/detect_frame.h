@@ -3,6 +3,7 @@
 #ifndef SHRIKE_GST_DETECT_FRAME_H
 #define SHRIKE_GST_DETECT_FRAME_H
 
+#include "detect_reason.h"
 #include "engine.h"
 #include "frame_map.h"
 
@@ -10,17 +11,6 @@ G_BEGIN_DECLS
 
 /* Regions of one frame that are looked at; what is more is counted and left out. */
 #define DETECT_MAX_REGIONS 32
-
-/* Why no inference ran on a frame. */
-enum detect_reason {
-    DETECT_REASON_NONE,
-    DETECT_REASON_POLICY,   /* all of max-in-flight were taken */
-    DETECT_REASON_INTERVAL, /* inference-interval */
-    DETECT_REASON_QOS,      /* downstream said that it would come too late */
-    DETECT_REASON_LOST,     /* the device was lost */
-    DETECT_REASON_COUNT,
-};
-const char *detect_reason_string(enum detect_reason reason); /* "" for none */
 
 struct detect_frame {
     struct engine_job *jobs[DETECT_MAX_REGIONS]; /* allocated when first needed, then kept */

@@ -37,15 +37,23 @@ static GstStructure *describe_detection(const struct shk_detection *detection)
         SHRIKE_FIELD_Y_MAX, G_TYPE_DOUBLE, (gdouble)detection->y_max, NULL);
 }
 
-static void add_region(GstBuffer *buffer, GQuark name, const struct frame_area *area,
-                       const struct shk_detection *detection)
+/* In pixels. */
+static struct detect_analytics_object describe_object(GQuark name, const struct frame_area *area,
+                                                      const struct shk_detection *detection)
 {
     guint left = (guint)(detection->x_min * area->width + 0.5f);
     guint top = (guint)(detection->y_min * area->height + 0.5f);
     guint right = (guint)(detection->x_max * area->width + 0.5f);
     guint bottom = (guint)(detection->y_max * area->height + 0.5f);
-    GstVideoRegionOfInterestMeta *meta =
-        gst_buffer_add_video_region_of_interest_meta_id(buffer, name, left, top, right - left, bottom - top);
+    return (struct detect_analytics_object){name,         left,         top,
+                                            right - left, bottom - top, detection->confidence};
+}
+
+static void add_region(GstBuffer *buffer, const struct detect_analytics_object *object,
+                       const struct shk_detection *detection)
+{
+    GstVideoRegionOfInterestMeta *meta = gst_buffer_add_video_region_of_interest_meta_id(
+        buffer, object->label, object->x, object->y, object->width, object->height);
     gst_video_region_of_interest_meta_add_param(meta, describe_detection(detection));
 }
 
@@ -112,6 +120,8 @@ static void attach_part(GstBuffer *buffer, const struct detect_meta_context *con
 {
     gboolean classes = context->labels && context->labels->decoder == SHK_DECODER_CLASSIFICATION;
     GstVideoRegionOfInterestMeta *parent = classes && part->parent >= 0 ? nth_region(buffer, part->parent) : NULL;
+    struct detect_analytics_object *objects = g_new(struct detect_analytics_object, part->count);
+    guint count = 0;
     for (guint i = 0; i < part->count; i++) {
         struct shk_detection detection = part->detections[i];
         GQuark name = class_name(context->labels, detection.class_id);
@@ -119,10 +129,15 @@ static void attach_part(GstBuffer *buffer, const struct detect_meta_context *con
             continue;
         if (parent && i == 0)
             classify_region(parent, name, &detection);
-        if (!parent)
-            add_region(buffer, name, &frame->area, &detection);
+        objects[count] = describe_object(name, &frame->area, &detection);
+        if (!parent && context->kinds & DETECT_META_ROI)
+            add_region(buffer, &objects[count], &detection);
+        count++;
         append_detection(list, name, &detection);
     }
+    if (!parent && context->kinds & DETECT_META_ANALYTICS)
+        detect_analytics_attach(buffer, objects, count, classes);
+    g_free(objects);
 }
 
 static const char *status_string(const struct detect_meta_frame *frame)

@@ -6,6 +6,7 @@
 #include <gst/video/video.h>
 #include <shrike/session.h>
 
+#include "detect_analytics.h"
 #include "detect_frame.h"
 
 G_BEGIN_DECLS
@@ -18,6 +19,7 @@ struct detect_meta_context {
     const char *device;
     const char *stream;
     GstClock *clock; /* the pipeline's, or NULL */
+    guint kinds;     /* enum detect_meta_kinds */
 };
 
 /* Detections that belong together: those of the frame, or of one region of it. */

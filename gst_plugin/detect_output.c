@@ -167,7 +167,7 @@ static GstBuffer *attach_result(GstShrikeDetect *self, const struct detect_item 
     }
     count_frame(self, &frame);
     struct detect_meta_context context = {frame.held ? self->held.labels : self->labels, device->name,
-                                          GST_OBJECT_NAME(self), clock};
+                                          GST_OBJECT_NAME(self), clock, self->kinds};
     /* a frame that is shared with others gets a header of its own; the pixels stay where they are */
     GstBuffer *buffer = gst_buffer_make_writable(GST_BUFFER_CAST(item->object));
     detect_meta_attach(buffer, &context, &frame);

@@ -24,6 +24,7 @@ enum {
     PROP_ROI,
     PROP_INFERENCE_REGION,
     PROP_OBJECT_CLASS,
+    PROP_META,
     PROP_TRACE_FILE,
     PROP_TRACE_OPS,
     PROP_STATS_INTERVAL,
@@ -144,6 +145,9 @@ static gboolean set_option(GstShrikeDetect *self, guint id, const GValue *value)
     case PROP_OBJECT_CLASS:
         replace_string(&self->object_class, value);
         return TRUE;
+    case PROP_META:
+        self->meta = (guint)g_value_get_enum(value);
+        return TRUE;
     case PROP_TRACE_FILE:
         replace_string(&self->trace_path, value);
         return TRUE;
@@ -238,6 +242,9 @@ static gboolean get_option(const GstShrikeDetect *self, guint id, GValue *value)
         return TRUE;
     case PROP_OBJECT_CLASS:
         g_value_set_string(value, self->object_class);
+        return TRUE;
+    case PROP_META:
+        g_value_set_enum(value, (gint)self->meta);
         return TRUE;
     case PROP_TRACE_FILE:
         g_value_set_string(value, self->trace_path);
@@ -363,6 +370,12 @@ static void install_live_properties(GObjectClass *class)
                              "Obey QoS events: frames that downstream would get too late are not inferred but "
                              "pass (drop-policy=skip: are dropped)",
                              FALSE, PLAYING_FLAGS));
+    g_object_class_install_property(
+        class, PROP_META,
+        g_param_spec_enum("meta", "Metadata",
+                          "What detections are written as, besides ShrikeLatency; analytics is what the elements of "
+                          "GStreamer 1.24 and newer read, and needs that version",
+                          DETECT_TYPE_META_KINDS, (gint)detect_meta_kinds_default(), READY_FLAGS));
     install_string(class, PROP_TRACE_FILE, "trace-file", "Trace file",
                    "File to write where the time of every frame went to, for ui.perfetto.dev or chrome://tracing; "
                    "elements of one process may name the same",
@@ -408,5 +421,6 @@ void gst_shrike_detect_init_properties(GstShrikeDetect *self)
         .batch_timeout = DEFAULT_BATCH_TIMEOUT * GST_MSECOND,
     };
     self->options = (struct detect_options){.drop_policy = DETECT_DROP_NONE, .interval = 1};
+    self->meta = detect_meta_kinds_default();
     self->earliest = GST_CLOCK_TIME_NONE;
 }

@@ -64,19 +64,14 @@ static struct import *find(GstMemory *memory, struct shk_device *device)
     return import;
 }
 
-/* What imports: finds the bytes of the whole memory. */
-typedef enum shk_status (*import_function)(GstMemory *memory, struct shk_device *device,
-                                           struct shk_memory **imported, struct shk_error *error);
-
-static enum shk_status import_dmabuf(GstMemory *memory, struct shk_device *device,
+static enum shk_status import_dmabuf(GstMemory *memory, struct shk_device *device, gsize size,
                                      struct shk_memory **imported, struct shk_error *error)
 {
-    return shk_memory_import_dmabuf(device, gst_dmabuf_memory_get_fd(memory), memory->maxsize, imported,
-                                    error);
+    return shk_memory_import_dmabuf(device, gst_dmabuf_memory_get_fd(memory), size, imported, error);
 }
 
 /* System memory stays where it is, mapped or not. */
-static enum shk_status import_system(GstMemory *memory, struct shk_device *device,
+static enum shk_status import_system(GstMemory *memory, struct shk_device *device, gsize size,
                                      struct shk_memory **imported, struct shk_error *error)
 {
     GstMapInfo map;
@@ -87,7 +82,7 @@ static enum shk_status import_system(GstMemory *memory, struct shk_device *devic
     }
     guint8 *start = map.data - memory->offset;
     gst_memory_unmap(memory, &map);
-    return shk_memory_import_host(device, start, memory->maxsize, imported, error);
+    return shk_memory_import_host(device, start, size, imported, error);
 }
 
 static const char *refusal(enum shk_status status)
@@ -126,15 +121,15 @@ static gboolean claim(GstMemory *memory, struct shk_device *device, gboolean at_
     return mine;
 }
 
-static struct shk_memory *get_import(GstMemory *memory, struct shk_device *device, gboolean at_once,
-                                     import_function import_it, const char **reason)
+static struct shk_memory *get_import(GstMemory *memory, struct shk_device *device, gsize size,
+                                     gboolean at_once, frame_import_function import_it, const char **reason)
 {
     struct shk_memory *imported = NULL;
     struct shk_error error;
 
     if (!claim(memory, device, at_once, &imported, reason))
         return imported;
-    enum shk_status status = import_it(memory, device, &imported, &error);
+    enum shk_status status = import_it(memory, device, size, &imported, &error);
     if (status != SHK_OK) {
         GST_INFO("frames in memory %p are copied: %s", memory, error.message);
         *reason = refusal(status);
@@ -182,7 +177,7 @@ struct shk_memory *frame_import(GstBuffer *buffer, struct shk_device *device, gs
         return own_memory(memory, device, offset, reason);
     *offset = memory->offset;
     if (gst_is_dmabuf_memory(memory) && device) {
-        struct shk_memory *imported = get_import(whole, device, TRUE, import_dmabuf, reason);
+        struct shk_memory *imported = get_import(whole, device, whole->maxsize, TRUE, import_dmabuf, reason);
         if (!imported || wait_for_writer(memory))
             return imported;
         *reason = "the writer of the dma-buf has not finished in time";
@@ -198,5 +193,11 @@ struct shk_memory *frame_import(GstBuffer *buffer, struct shk_device *device, gs
         *reason = "the device cannot import memory of the host";
         return NULL;
     }
-    return get_import(whole, device, FALSE, import_system, reason);
+    return get_import(whole, device, whole->maxsize, FALSE, import_system, reason);
+}
+
+struct shk_memory *frame_import_by(GstMemory *memory, struct shk_device *device, gsize size,
+                                   frame_import_function import_it, const char **reason)
+{
+    return get_import(memory, device, size, TRUE, import_it, reason);
 }

@@ -27,5 +27,14 @@ G_BEGIN_DECLS
 struct shk_memory *frame_import(GstBuffer *buffer, struct shk_device *device, gsize *offset,
                                 const char **reason);
 
+/* What makes the shk_memory of the whole of a GstMemory, or of its first `size` bytes. */
+typedef enum shk_status (*frame_import_function)(GstMemory *memory, struct shk_device *device, gsize size,
+                                                 struct shk_memory **imported, struct shk_error *error);
+
+/* The same for memory of another kind, which `import_it` imports when it is first seen. The result may be smaller than
+ * `size`, if less of the memory was asked for then. */
+struct shk_memory *frame_import_by(GstMemory *memory, struct shk_device *device, gsize size,
+                                   frame_import_function import_it, const char **reason);
+
 G_END_DECLS
 #endif

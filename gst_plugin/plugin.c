@@ -1,9 +1,10 @@
-/* The plugin: shrikedetect, shriketrack and shrikeoverlay.
+/* The plugin: shrikedetect, shriketrack, shrikeoverlay and shrikejson.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <gst/gst.h>
 
 #include "detect_element.h"
 #include "detect_meta.h"
+#include "json_element.h"
 #include "overlay_element.h"
 #include "track_element.h"
 
@@ -26,7 +27,8 @@ static gboolean plugin_init(GstPlugin *plugin)
     detect_meta_register();
     return gst_element_register(plugin, "shrikedetect", GST_RANK_NONE, GST_TYPE_SHRIKE_DETECT) &&
            gst_element_register(plugin, "shriketrack", GST_RANK_NONE, GST_TYPE_SHRIKE_TRACK) &&
-           gst_element_register(plugin, "shrikeoverlay", GST_RANK_NONE, GST_TYPE_SHRIKE_OVERLAY);
+           gst_element_register(plugin, "shrikeoverlay", GST_RANK_NONE, GST_TYPE_SHRIKE_OVERLAY) &&
+           gst_element_register(plugin, "shrikejson", GST_RANK_NONE, GST_TYPE_SHRIKE_JSON);
 }
 
 GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, shrike, "Object detection with Vulkan compute",

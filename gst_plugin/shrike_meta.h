@@ -2,6 +2,8 @@
  * header names the fields, and the README has the same table.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
+ * The property `meta` of shrikedetect selects 1, 3 or both; 2 is always there.
+ *
  * 1. One GstVideoRegionOfInterestMeta per detection, highest confidence first. `roi_type` is the label, or
  *    "class <id>" without labels; x, y, w, h are pixels. It has a param structure "detection":
  *        label_id                    gint      class index
@@ -47,7 +49,11 @@
  *    Times are those of the pipeline's clock where that is a monotonic system clock, GStreamer's default, so
  *    that they compare with gst_clock_get_time(); with any other clock they are CLOCK_MONOTONIC.
  *
- * The name is registered when the plugin is loaded, that is with the first element from it. */
+ * 3. One GstAnalyticsRelationMeta, where the plugin was built with GStreamer 1.24 or newer. Detectors: a
+ *    GstAnalyticsODMtd per detection (label, box in pixels, confidence), in the order of 1. Classifiers: one
+ *    GstAnalyticsClsMtd with the classes found, no ODMtd. What others have put into it stays.
+ *
+ * The name ShrikeLatency is registered when the plugin is loaded, that is with the first element from it. */
 #ifndef SHRIKE_GST_META_H
 #define SHRIKE_GST_META_H
 

@@ -64,8 +64,11 @@ static enum shk_status copy_and_wait(struct shk_device *device, struct shk_slot 
     status = shk_slot_end(device, slot, SHK_COMMANDS_INFERENCE, error);
     if (!status)
         status = shk_slot_submit(device, slot, (uint32_t[]){SHK_COMMANDS_INFERENCE}, 1, error);
-    if (!status)
-        status = shk_slot_wait(device, slot, UINT64_MAX, error);
+    if (status)
+        return status;
+    status = shk_slot_wait(device, slot, UINT64_MAX, error);
+    if (status) /* the caller destroys the slot */
+        shk_device_retire(device, slot->fence);
     return status;
 }
 

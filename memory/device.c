@@ -7,6 +7,8 @@
 #include "physical.h"
 #include "pool.h"
 
+#define LOST_DEVICE_NS UINT64_C(2000000000) /* how long a lost device may take to let go of its work */
+
 const char *shk_device_type_string(enum shk_device_type type)
 {
     switch (type) {
@@ -360,9 +362,31 @@ void shk_device_memory_stats(const struct shk_device *device, struct shk_memory_
     shk_pool_stats(device->pool, stats);
 }
 
+enum shk_status shk_device_check_lost(const struct shk_device *device, const char *what, struct shk_error *error)
+{
+    return atomic_load(&device->lost) ? shk_check_vk(VK_ERROR_DEVICE_LOST, what, error) : SHK_OK;
+}
+
+enum shk_status shk_device_check_vk(struct shk_device *device, VkResult result, const char *what,
+                                    struct shk_error *error)
+{
+    if (result == VK_ERROR_DEVICE_LOST)
+        atomic_store(&device->lost, true);
+    return shk_check_vk(result, what, error);
+}
+
+void shk_device_retire(struct shk_device *device, VkFence fence)
+{
+    uint64_t limit = atomic_load(&device->lost) ? LOST_DEVICE_NS : UINT64_MAX;
+    vkWaitForFences(device->device, 1, &fence, VK_TRUE, limit);
+}
+
 enum shk_status shk_device_queue_submit(struct shk_device *device, const VkSubmitInfo *submit, VkFence fence,
                                         struct shk_error *error)
 {
+    enum shk_status status = shk_device_check_lost(device, "vkQueueSubmit", error);
+    if (status)
+        return status;
     if (device->lock_queue)
         device->lock_queue(device->lock_user);
     else
@@ -372,5 +396,5 @@ enum shk_status shk_device_queue_submit(struct shk_device *device, const VkSubmi
         device->unlock_queue(device->lock_user);
     else
         pthread_mutex_unlock(&device->queue_mutex);
-    return shk_check_vk(result, "vkQueueSubmit", error);
+    return shk_device_check_vk(device, result, "vkQueueSubmit", error);
 }

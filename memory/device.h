@@ -41,14 +41,25 @@ struct shk_device {
     PFN_vkGetMemoryHostPointerPropertiesEXT get_host_pointer_properties;
     PFN_vkGetMemoryFdPropertiesKHR get_memory_fd_properties;
 
+    atomic_bool lost; /* for ever: drivers need not say VK_ERROR_DEVICE_LOST twice */
     atomic_uint_fast64_t validation_messages;
     atomic_uint_fast64_t memory_serial; /* of the last shk_memory */
     struct shk_pool *pool;
 };
 
-/* Calls vkQueueSubmit under the queue's lock. */
+/* Calls vkQueueSubmit under the queue's lock; not of a device that was lost. */
 enum shk_status shk_device_queue_submit(struct shk_device *device, const VkSubmitInfo *submit, VkFence fence,
                                         struct shk_error *error);
+
+/* Fails once the device was lost: what it would still say, and what it left in memory, is worth nothing. */
+enum shk_status shk_device_check_lost(const struct shk_device *device, const char *what, struct shk_error *error);
+/* shk_check_vk() for the calls that find out that a device was lost. */
+enum shk_status shk_device_check_vk(struct shk_device *device, VkResult result, const char *what,
+                                    struct shk_error *error);
+
+/* Before what the device uses is destroyed: waits for the fence of work that was submitted. A lost device must signal
+ * it soon, too, but this does not rely on that for ever. */
+void shk_device_retire(struct shk_device *device, VkFence fence);
 
 /* "VK_ERROR_DEVICE_LOST" and so on. */
 const char *shk_vk_result_string(VkResult result);

@@ -14,7 +14,7 @@
 /* One copy at a time. */
 struct place {
     VkCommandBuffer commands;
-    VkFence fence;             /* signalled: the last copy is done, or there was none */
+    VkFence fence;             /* signalled: the last copy is done, or there was none; rarely VK_NULL_HANDLE */
     struct shk_memory *memory; /* NULL where the frames' size is 0 */
 };
 
@@ -104,7 +104,7 @@ void shk_gather_destroy(struct shk_gather **gather)
     for (uint32_t i = 0; i < g->count; i++) {
         struct place *place = &g->places[i];
         if (place->fence)
-            vkWaitForFences(device, 1, &place->fence, VK_TRUE, UINT64_MAX);
+            shk_device_retire(g->device, place->fence);
         vkDestroyFence(device, place->fence, NULL);
         shk_memory_unref(&place->memory);
     }
@@ -112,6 +112,18 @@ void shk_gather_destroy(struct shk_gather **gather)
     shk_device_destroy(&g->device);
     free(g);
     *gather = NULL;
+}
+
+/* A fence that was reset for a submission that failed would never be signalled. */
+static void renew_fence(struct shk_gather *gather, struct place *place)
+{
+    const VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO,
+                                    .flags = VK_FENCE_CREATE_SIGNALED_BIT};
+    VkDevice device = gather->device->device;
+
+    vkDestroyFence(device, place->fence, NULL);
+    if (vkCreateFence(device, &info, NULL, &place->fence) != VK_SUCCESS)
+        place->fence = VK_NULL_HANDLE; /* find_place() tries again */
 }
 
 static enum shk_status find_place(struct shk_gather *gather, struct place **place, struct shk_error *error)
@@ -124,19 +136,30 @@ static enum shk_status find_place(struct shk_gather *gather, struct place **plac
             referenced++;
             continue;
         }
+        if (!p->fence)
+            renew_fence(gather, p);
+        if (!p->fence)
+            continue;
         VkResult result = vkGetFenceStatus(gather->device->device, p->fence);
         if (result == VK_SUCCESS) {
             *place = p;
             return SHK_OK;
         }
         if (result != VK_NOT_READY)
-            return shk_check_vk(result, "vkGetFenceStatus", error);
+            return shk_device_check_vk(gather->device, result, "vkGetFenceStatus", error);
     }
     return shk_fail(
         error, SHK_ERROR_BUSY,
         "all %u frames are in use: %u are referenced, the others being copied: wait for a frame of the "
         "session and drop its memory",
         gather->count, referenced);
+}
+
+/* A copy from an image must go to a multiple of the texel size. Where the pool puts a memory is one of these
+ * only. */
+static bool texel_size_fits(uint32_t size)
+{
+    return size == 1 || size == 2 || size == WORD;
 }
 
 /* Bytes of the memory that the plane takes; false if they cannot be counted. */
@@ -148,9 +171,9 @@ static bool plane_bytes(const struct shk_gather_plane *plane, size_t *bytes)
         *bytes = (size_t)plane->buffer_size;
         return plane->buffer && plane->buffer_size > 0 && plane->buffer_size <= SIZE_MAX;
     }
-    return plane->width && plane->height && plane->texel_size && plane->layout != VK_IMAGE_LAYOUT_UNDEFINED &&
-           plane->layout != VK_IMAGE_LAYOUT_PREINITIALIZED && plane->stride % WORD == 0 &&
-           plane->stride % plane->texel_size == 0 && plane->offset % plane->texel_size == 0 &&
+    return plane->width && plane->height && texel_size_fits(plane->texel_size) &&
+           plane->layout != VK_IMAGE_LAYOUT_UNDEFINED && plane->layout != VK_IMAGE_LAYOUT_PREINITIALIZED &&
+           plane->stride % WORD == 0 &&
            shk_mul_size(plane->width, plane->texel_size, &row) && row <= plane->stride &&
            shk_mul_size(plane->stride, plane->height - 1, bytes) && shk_add_size(*bytes, row, bytes);
 }
@@ -172,7 +195,7 @@ static enum shk_status check_planes(const struct place *place, const struct shk_
                 error, SHK_ERROR_INVALID_ARGUMENT,
                 "plane %u (%s, %ux%u texels of %u bytes, layout %d; or %" PRIu64
                 " bytes of a buffer) does not go to offset %zu, stride %u of a memory of %zu bytes: "
-                "offset and stride must be multiples of %d and of the texel size",
+                "offset and stride must be multiples of %d, and texels of 1, 2 or 4 bytes",
                 i,
                 plane->image    ? "an image"
                 : plane->buffer ? "a buffer"
@@ -297,19 +320,6 @@ static enum shk_status submit(struct shk_gather *gather, const struct place *pla
     return status ? status : shk_device_queue_submit(gather->device, &info, place->fence, error);
 }
 
-/* A fence that was reset for a submission that failed would never be signalled. */
-static void renew_fence(struct shk_gather *gather, struct place *place)
-{
-    const VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO,
-                                    .flags = VK_FENCE_CREATE_SIGNALED_BIT};
-    VkFence fence;
-
-    if (vkCreateFence(gather->device->device, &info, NULL, &fence) != VK_SUCCESS)
-        return;
-    vkDestroyFence(gather->device->device, place->fence, NULL);
-    place->fence = fence;
-}
-
 enum shk_status shk_gather_submit(struct shk_gather *gather, const struct shk_gather_plane *planes,
                                   uint32_t plane_count, const struct shk_gather_wait *waits,
                                   uint32_t wait_count, struct shk_memory **memory, struct shk_error *error)
@@ -320,6 +330,8 @@ enum shk_status shk_gather_submit(struct shk_gather *gather, const struct shk_ga
         return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "shk_gather_submit: %u semaphores (at most %d)",
                         wait_count, MAX_WAITS);
     enum shk_status status = check_planes(&gather->places[0], planes, plane_count, error);
+    if (!status)
+        status = shk_device_check_lost(gather->device, "shk_gather_submit", error);
     if (!status)
         status = find_place(gather, &place, error);
     if (!status)

@@ -109,8 +109,9 @@ enum shk_status shk_slot_submit(struct shk_device *device, struct shk_slot *slot
         .commandBufferCount = count,
         .pCommandBuffers = commands,
     };
-    enum shk_status status =
-        shk_check_vk(vkResetFences(device->device, 1, &slot->fence), "vkResetFences", error);
+    enum shk_status status = shk_device_check_lost(device, "vkQueueSubmit", error);
+    if (!status)
+        status = shk_check_vk(vkResetFences(device->device, 1, &slot->fence), "vkResetFences", error);
     if (status)
         return status;
     return shk_device_queue_submit(device, &submit, slot->fence, error);
@@ -119,8 +120,11 @@ enum shk_status shk_slot_submit(struct shk_device *device, struct shk_slot *slot
 enum shk_status shk_slot_wait(struct shk_device *device, struct shk_slot *slot, uint64_t timeout_ns,
                               struct shk_error *error)
 {
-    return shk_check_vk(vkWaitForFences(device->device, 1, &slot->fence, VK_TRUE, timeout_ns),
-                        "vkWaitForFences", error);
+    enum shk_status status = shk_device_check_lost(device, "vkWaitForFences", error);
+    if (status)
+        return status;
+    return shk_device_check_vk(
+        device, vkWaitForFences(device->device, 1, &slot->fence, VK_TRUE, timeout_ns), "vkWaitForFences", error);
 }
 
 bool shk_slot_timestamps(struct shk_device *device, struct shk_slot *slot, uint32_t first, uint32_t count,

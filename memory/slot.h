@@ -39,7 +39,7 @@ enum shk_status shk_slot_end(struct shk_device *device, struct shk_slot *slot, u
  * inference. */
 enum shk_status shk_slot_submit(struct shk_device *device, struct shk_slot *slot, const uint32_t *which,
                                 uint32_t count, struct shk_error *error);
-/* SHK_ERROR_TIMEOUT if the device is not done in time. */
+/* SHK_ERROR_TIMEOUT if the device is not done in time; SHK_ERROR_DEVICE_LOST for ever, once it was. */
 enum shk_status shk_slot_wait(struct shk_device *device, struct shk_slot *slot, uint64_t timeout_ns,
                               struct shk_error *error);
 /* After a successful wait: `count` timestamps from `first`, in ticks (masked to the valid bits). False

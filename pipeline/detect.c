@@ -6,8 +6,8 @@
 #include <string.h>
 
 static const struct shk_decoder_def *const decoders[] = {
-    &shk_decoder_ssd,    &shk_decoder_classification, &shk_decoder_yolox,
-    &shk_decoder_yolov3, &shk_decoder_yolov8,
+    &shk_decoder_ssd,    &shk_decoder_classification, &shk_decoder_yolox,       &shk_decoder_yolov3,
+    &shk_decoder_yolov5, &shk_decoder_yolov8,         &shk_decoder_ssd_anchors,
 };
 
 const char *shk_decoder_string(enum shk_decoder decoder)
@@ -57,18 +57,22 @@ static enum shk_status find(struct shk_detector *detector, const struct shk_grap
 static enum shk_status check_keys(const struct shk_detector *detector, const struct shk_graph *graph,
                                   const struct shk_modelinfo *info, struct shk_error *error)
 {
-    static const char *const names[] = {"anchors", "strides", "boxes", "scores"};
-    for (uint32_t i = 0; i < SHK_MAX_HEADS && i < graph->output_count; i++)
-        for (uint32_t k = 0; k < SHK_ARRAY_LEN(names); k++) {
-            if (!(info->outputs[i].keys & ~(detector->def ? detector->def->keys : 0u) & 1u << k))
-                continue;
-            return shk_fail(
-                error, SHK_ERROR_BAD_MODEL,
-                detector->def ? "%s:%u: this section has the key %s, which decoder %s does not read"
-                              : "%s:%u: this section has the key %s, but the decoder is %s: name one in "
-                                "[modelinfo] (decoder=yolov3)",
-                info->path, info->outputs[i].line, names[k], detector->def ? detector->def->name : "none");
-        }
+    const struct shk_decoder_def *def = detector->def;
+    for (uint32_t i = 0; i < SHK_MAX_HEADS && i < graph->output_count; i++) {
+        const struct shk_output_info *output = &info->outputs[i];
+        for (uint32_t k = 0; k < SHK_KEY_COUNT; k++)
+            if (output->keys & ~(def ? def->keys : 0u) & 1u << k)
+                return shk_fail(
+                    error, SHK_ERROR_BAD_MODEL,
+                    def ? "%s:%u: this section has the key %s, which decoder %s does not read"
+                        : "%s:%u: this section has the key %s, but the decoder is %s: name one in "
+                          "[modelinfo] (decoder=yolov3)",
+                    info->path, output->line, shk_modelinfo_key_name(1u << k), def ? def->name : "none");
+        if (def && !def->softmax && output->keys & SHK_KEY_SCORES && output->scores == SHK_SCORES_SOFTMAX)
+            return shk_fail(error, SHK_ERROR_BAD_MODEL,
+                            "%s:%u: decoder %s expects scores=logits or probabilities, found softmax",
+                            info->path, output->line, def->name);
+    }
     return SHK_OK;
 }
 
@@ -149,4 +153,14 @@ void shk_quantized_range(const struct shk_tensor *tensor, float *low, float *hig
 {
     *low = tensor->quant.scales[0] * (float)(-128 - tensor->quant.zero_points[0]);
     *high = tensor->quant.scales[0] * (float)(127 - tensor->quant.zero_points[0]);
+}
+
+bool shk_output_is_probability(const struct shk_graph *graph, uint32_t output)
+{
+    const struct shk_tensor *t = shk_output_quantized(graph, output);
+    float low, high;
+    if (!t)
+        return false;
+    shk_quantized_range(t, &low, &high);
+    return low > -0.05f && low < 0.05f && high > 0.5f && high < 1.05f;
 }

@@ -29,6 +29,15 @@ struct shk_head {
     float anchors[SHK_MAX_ANCHORS][2]; /* width and height, pixels of the model's input */
 };
 
+/* How the boxes of a raw SSD head are read: detect_ssd_anchors.c. */
+struct shk_ssd_code {
+    uint32_t boxes, scores; /* outputs */
+    uint32_t box_step;      /* values of a box, keypoints included */
+    uint32_t background;    /* 1: class 0 is none; 0: there is no such class */
+    bool stride_centers, yxhw, linear_sizes;
+    float scales[4]; /* x, y, width, height */
+};
+
 /* How a model's outputs are decoded. `def` NULL: they are raw tensors only, and nothing else counts. */
 struct shk_detector {
     const struct shk_decoder_def *def;
@@ -36,9 +45,11 @@ struct shk_detector {
     uint32_t candidates; /* boxes before non-maximum suppression; 0: the outputs are final */
     float width, height; /* of the model's input, pixels; set where there are candidates */
     enum shk_boxes boxes;
-    bool logits; /* scores are not yet probabilities */
+    bool logits;  /* scores are not yet probabilities: a sigmoid's input */
+    bool softmax; /* likewise, a softmax's */
     uint32_t head_count;
     struct shk_head heads[SHK_MAX_HEADS];
+    struct shk_ssd_code ssd;
 };
 
 /* One frame's outputs. */
@@ -56,6 +67,7 @@ struct shk_decoder_def {
     enum shk_decoder decoder;
     const char *name; /* "ssd" */
     uint32_t keys;    /* SHK_KEY_*: what its outputs' sections in a sidecar may say */
+    bool softmax;     /* scores=softmax is one of them */
     /* Fills in the rest of *detector if the model's outputs have this decoder's types and shapes and agree
      * with `info`. Unless info->decoder chooses this one, they must leave no doubt. Errors:
      * SHK_ERROR_BAD_MODEL. */
@@ -72,7 +84,9 @@ extern const struct shk_decoder_def shk_decoder_ssd;
 extern const struct shk_decoder_def shk_decoder_classification;
 extern const struct shk_decoder_def shk_decoder_yolox;
 extern const struct shk_decoder_def shk_decoder_yolov3;
+extern const struct shk_decoder_def shk_decoder_yolov5;
 extern const struct shk_decoder_def shk_decoder_yolov8;
+extern const struct shk_decoder_def shk_decoder_ssd_anchors;
 
 /* "none" is one. False if there is no decoder of that name. */
 bool shk_decoder_by_name(const char *name, enum shk_decoder *decoder);
@@ -109,6 +123,9 @@ const struct shk_op *shk_producer(const struct shk_graph *graph, uint32_t tensor
 const struct shk_tensor *shk_output_quantized(const struct shk_graph *graph, uint32_t output);
 /* The real values that this tensor can hold. */
 void shk_quantized_range(const struct shk_tensor *tensor, float *low, float *high);
+
+/* Does the quantization of `output` cover 0 to 1 and little more? So it does after a softmax or a sigmoid. */
+bool shk_output_is_probability(const struct shk_graph *graph, uint32_t output);
 
 static inline float shk_clamp01(float x)
 {

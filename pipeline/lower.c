@@ -22,11 +22,11 @@ enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct sh
         .lane_bytes = shk_align_up(SHK_MAX(plan->arena_bytes, 16), LANE_ALIGNMENT),
         .op = SHK_OP_NONE,
     };
-    if (plan->arena_bytes > device->limits.maxStorageBufferRange)
+    if (lowering->lane_bytes > device->limits.maxStorageBufferRange)
         return shk_fail(error, SHK_ERROR_UNSUPPORTED,
                         "%s: activations need %llu bytes at once, '%s' can bind %u; use a smaller input or another "
                         "device",
-                        graph->name, (unsigned long long)plan->arena_bytes, device->info.name,
+                        graph->name, (unsigned long long)lowering->lane_bytes, device->info.name,
                         device->limits.maxStorageBufferRange);
     if (params->batch_size > 1 && lowering->lane_bytes > device->limits.maxStorageBufferRange / params->batch_size)
         return shk_fail(error, SHK_ERROR_UNSUPPORTED,

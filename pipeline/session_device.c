@@ -89,10 +89,10 @@ static enum shk_status create_arena(struct shk_session *session, struct shk_erro
     shk_pool_stats(session->device->pool, &stats);
     uint64_t room = stats.budget > stats.used ? stats.budget - stats.used : 0;
     return shk_fail(error, status,
-                    "%s: activations of a batch of %u need %u times %llu bytes; a batch_size of %llu would fit into "
-                    "what is left of the budget (%s)",
-                    session->graph->name, batch, batch, (unsigned long long)lane,
-                    (unsigned long long)SHK_MIN(room / lane, batch - 1), reason.message);
+                    "%s: activations of a batch of %u need %u times %llu bytes, %llu are left of the budget: a "
+                    "batch_size of at most %llu (%s)",
+                    session->graph->name, batch, batch, (unsigned long long)lane, (unsigned long long)room,
+                    (unsigned long long)SHK_CLAMP(room / lane, 1, batch - 1), reason.message);
 }
 
 static enum shk_status create_buffers(struct shk_session *session, struct shk_error *error)
@@ -213,7 +213,7 @@ static void device_destroy(struct shk_session *session)
 {
     if (session->slots)
         for (uint64_t t = atomic_load(&session->waited) + 1; t <= atomic_load(&session->submitted); t++)
-            shk_slot_wait(session->device, &session->slots[t % session->slot_count].gpu, UINT64_MAX, NULL);
+            shk_device_retire(session->device, session->slots[t % session->slot_count].gpu.fence);
     for (uint32_t i = 0; session->slots && i < session->slot_count; i++) {
         shk_slot_finish(session->device, &session->slots[i].gpu);
         shk_pool_free(session->device->pool, &session->slots[i].headers);

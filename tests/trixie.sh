@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs tests/run.sh on Debian 13 (trixie: GStreamer 1.26, Mesa 25), in a chroot that is made once and kept.
-# usage: tests/trixie.sh [--fast] [--werror] [ARGUMENT...]         as tests/run.sh, which calls this
-#   SHRIKE_TRIXIE  folder of the chroot, about 1.7 GB (default: build-trixie/root). It is never upgraded: delete it
+# usage: tests/trixie.sh [--fast] [--werror] [ARGUMENT...]     as root; as tests/run.sh, which calls this
+#   SHRIKE_TRIXIE  folder of the chroot, about 2.7 GB (default: build-trixie/root). It is never upgraded: delete it
 #                  to get newer packages
 #   SHRIKE_MIRROR  Debian mirror (default: the one that apt uses here)
 #   SHRIKE_KIT     test data (default: ../shared/kit; without it the tests that want it skip)

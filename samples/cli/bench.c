@@ -13,11 +13,15 @@ static const struct cli_help help = {
     .summary = "Measures loading, planning, pipeline creation, the first frame, the steady state (latency of one\n"
                "frame at a time, and throughput with several in flight), the time of every op on the device, and\n"
                "memory. The input is a noise picture of --size in RGB; raw tensors for a model whose input is no\n"
-               "picture.",
+               "picture.\n\n"
+               "With --batch: how long batches of 1, 2, 4 ... frames take, the largest one that costs no latency,\n"
+               "and the one that gives the most frames per second. The input is raw tensors of noise.",
     .description =
         "Device times come from timestamp queries. Ops are timed in a session of their own, so that the\n"
         "queries do not slow the other numbers; an op whose output is an alias of its input takes no time.\n"
-        "p95 of fewer than 20 frames is the slowest one.\n\n" CLI_HELP_TAIL,
+        "p95 of fewer than 20 frames is the slowest one.\n\n"
+        "Of batches whose rates differ by 3 % or less the largest counts as the fastest. Batches that do not fit\n"
+        "into the device's memory are left out.\n\n" CLI_HELP_TAIL,
 };
 
 static uint64_t now_ns(void)
@@ -208,43 +212,72 @@ static int check_options(struct bench *bench, const char *size)
         return cli_fail(CLI_USAGE, "--size %ux%u is outside 1x1 to 16384x16384", bench->width, bench->height);
     if (bench->max_frames < 3 || bench->max_frames > 100000)
         return cli_fail(CLI_USAGE, "--frames %d is outside 3 to 100000", bench->max_frames);
+    if (!(bench->seconds <= 3600)) /* or no number */
+        return cli_fail(CLI_USAGE, "--seconds %g is outside 0 to 3600", bench->seconds);
     if (bench->in_flight < 1 || bench->in_flight > 16)
         return cli_fail(CLI_USAGE, "--in-flight %d is outside 1 to 16", bench->in_flight);
     return CLI_OK;
 }
 
-int cmd_bench(char **argv)
+/* What the command line asks for. `size`: text to be freed. */
+static int parse(struct bench *bench, char **argv, char **size, gboolean *json)
 {
-    struct bench bench = {.width = 640, .height = 480, .max_frames = 100, .in_flight = 2, .seconds = 5};
-    char *size = NULL;
-    gboolean json = FALSE;
+    struct bench_batch_options *batch = &bench->batch;
     const GOptionEntry entries[] = {
-        {"json", 'j', 0, G_OPTION_ARG_NONE, &json, "Print JSON instead of tables", NULL},
-        {"frames", 'n', 0, G_OPTION_ARG_INT, &bench.max_frames, "Most frames per measurement (default 100)", "N"},
-        {"seconds", 't', 0, G_OPTION_ARG_DOUBLE, &bench.seconds, "Most seconds per measurement (default 5)", "S"},
-        {"size", 's', 0, G_OPTION_ARG_STRING, &size, "Size of the picture (default 640x480)", "WxH"},
-        {"in-flight", 'f', 0, G_OPTION_ARG_INT, &bench.in_flight, "Frames in flight for throughput (default 2)", "N"},
+        {"json", 'j', 0, G_OPTION_ARG_NONE, json, "Print JSON instead of tables", NULL},
+        {"frames", 'n', 0, G_OPTION_ARG_INT, &bench->max_frames,
+         "Most frames, or batches, per measurement (default 100)", "N"},
+        {"seconds", 't', 0, G_OPTION_ARG_DOUBLE, &bench->seconds,
+         "Most seconds per measurement (default 5; 1 for each size with --batch)", "S"},
+        {"size", 's', 0, G_OPTION_ARG_STRING, size, "Size of the picture (default 640x480)", "WxH"},
+        {"in-flight", 'f', 0, G_OPTION_ARG_INT, &bench->in_flight,
+         "Frames in flight for throughput (default 2)", "N"},
+        {"batch", 'b', 0, G_OPTION_ARG_NONE, &batch->enabled, "Measure batches instead", NULL},
+        {"latency-budget", 0, 0, G_OPTION_ARG_DOUBLE, &batch->budget_ms,
+         "Longest that a batch may take, milliseconds (default 0: any time)", "MS"},
+        {"max-batch", 0, 0, G_OPTION_ARG_INT, &batch->max, "Largest batch (default 32)", "N"},
+        {"every-batch", 0, 0, G_OPTION_ARG_NONE, &batch->every, "Measure batches of 1, 2, 3, 4 ... frames",
+         NULL},
+        {"plot", 'p', 0, G_OPTION_ARG_FILENAME, &batch->plot,
+         "Draw a chart of batches into FILE.svg or FILE.png", "FILE"},
         {NULL},
     };
-    int code = cli_parse(&bench.cli, argv, &help, entries, 1, 1);
+    int code = cli_parse(&bench->cli, argv, &help, entries, 1, 1);
     if (!code)
-        code = check_options(&bench, size);
-    for (int stage = 0; stage < SHK_STAGE_COUNT && !code; stage++)
-        bench.stages[stage] = g_new0(uint64_t, bench.max_frames);
-    if (!code) {
-        make_frame(&bench);
-        if (isatty(STDERR_FILENO))
-            fprintf(stderr, "measuring: up to %g s\n", 3 * bench.seconds);
-        code = measure(&bench);
-    }
+        code = bench_batch_check(batch);
+    if (bench->seconds < 0)
+        bench->seconds = batch->enabled ? 1 : 5;
+    return code ? code : check_options(bench, *size);
+}
+
+static int bench_frames(struct bench *bench, bool json)
+{
+    for (int stage = 0; stage < SHK_STAGE_COUNT; stage++)
+        bench->stages[stage] = g_new0(uint64_t, bench->max_frames);
+    make_frame(bench);
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "measuring: up to %g s\n", 3 * bench->seconds);
+    int code = measure(bench);
     if (!code)
-        (json ? bench_print_json : bench_print_text)(&bench);
+        (json ? bench_print_json : bench_print_text)(bench);
+    return code;
+}
+
+int cmd_bench(char **argv)
+{
+    struct bench bench = {.width = 640, .height = 480, .max_frames = 100, .in_flight = 2, .seconds = -1};
+    char *size = NULL;
+    gboolean json = FALSE;
+    int code = parse(&bench, argv, &size, &json);
+    if (!code)
+        code = bench.batch.enabled ? bench_batch(&bench, json) : bench_frames(&bench, json);
     for (int stage = 0; stage < SHK_STAGE_COUNT; stage++)
         g_free(bench.stages[stage]);
     if (bench.tensors)
         g_ptr_array_unref(bench.tensors);
     g_free(bench.op_ns);
     g_free(bench.pixels);
+    g_free(bench.batch.plot);
     g_free(size);
     return cli_close(&bench.cli, code);
 }

@@ -1,12 +1,21 @@
-/* What `shrike bench` measures (bench.c) and prints (bench_report.c).
+/* What `shrike bench` measures (bench.c) and prints (bench_report.c); --batch is another program (bench_batch.c).
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef BENCH_H
 #define BENCH_H
 
 #include "cli.h"
 
+/* --batch and what belongs to it. */
+struct bench_batch_options {
+    gboolean enabled, every;
+    int max;          /* 0: not given */
+    double budget_ms; /* 0: none */
+    char *plot;       /* a path, or NULL */
+};
+
 struct bench {
     struct cli cli;
+    struct bench_batch_options batch;
     unsigned width, height;
     int max_frames, in_flight;
     double seconds;
@@ -26,6 +35,10 @@ struct bench {
     struct shk_session_info info;
     struct shk_memory_stats memory;
 };
+
+/* bench_batch.c: refuses options that make no sense, and files that cannot be written; measures and prints. */
+int bench_batch_check(const struct bench_batch_options *options);
+int bench_batch(struct bench *bench, bool json);
 
 void bench_print_text(const struct bench *bench);
 void bench_print_json(const struct bench *bench);

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 import zlib
 
 SHRIKE, DEFAULT_MODEL = sys.argv[1:3]
@@ -257,6 +258,72 @@ class Bench(Case):
         text = self.ok("bench", "default", "--frames", "3", "--cache-dir", cache)
         for word in ("create pipelines", "first frame", "load to first result", "p95", "throughput", "arena peak"):
             self.assertIn(word, text)
+
+
+class BenchBatch(Case):
+    QUICK = ("bench", "default", "--batch", "--frames", "3", "--seconds", "0", "--max-batch", "4")
+
+    def test_json(self):
+        report = self.ok_json(*self.QUICK, "--validation")
+        self.assertEqual([point["batch"] for point in report["points"]], [1, 2, 4])
+        for point in report["points"]:
+            self.assertGreater(point["latency_ns"], 0)
+            self.assertAlmostEqual(point["frames_per_second"] * point["latency_ns"] / 1e9, point["batch"], delta=0.01)
+            self.assertTrue(point["within_budget"])
+        rates = {point["batch"]: 1e9 / point["latency_ns"] for point in report["points"]}
+        self.assertGreaterEqual(rates[report["best_batch"]], max(rates.values()) * 0.96)
+        fastest = max(report["points"], key=lambda point: point["frames_per_second"])
+        self.assertEqual(report["fastest_batch"], fastest["batch"])
+        every = self.ok_json(*self.QUICK, "--every-batch")
+        self.assertEqual([point["batch"] for point in every["points"]], [1, 2, 3, 4])
+
+    def test_table(self):
+        text = self.ok(*self.QUICK)
+        self.assertRegex(text, r"(?m)^ +1 +\d+\.\d{3} ")
+        self.assertRegex(text, r"(?m)^\* batch [124]: the largest that costs no latency, \d+\.\d+ ms$")
+        self.assertRegex(text, r"(?m)^\+ batch [124]: the most frames per second, \d+\.\d$")
+        self.assertNotIn("do not fit", text)
+
+    def test_budget(self):
+        """No device does anything in a nanosecond; all do it within 1000 s."""
+        report = self.ok_json(*self.QUICK, "--latency-budget", "0.000001")
+        self.assertFalse(report["within_budget"])
+        self.assertEqual((report["best_batch"], len(report["points"])), (1, 1))
+        self.assertIn("not even a single frame is within 1e-06 ms", self.ok(*self.QUICK, "--latency-budget", "0.000001"))
+        report = self.ok_json(*self.QUICK, "--latency-budget", "1000000")
+        self.assertEqual((report["latency_budget_ns"], len(report["points"])), (10 ** 12, 3))
+        self.assertTrue(report["within_budget"])
+
+    def test_plot(self):
+        svg, image = self.dir / "chart.svg", self.dir / "chart.PNG"
+        self.ok(*self.QUICK, "--plot", svg, "--latency-budget", "1000")
+        root = xml.etree.ElementTree.parse(svg).getroot()
+        self.assertTrue(root.tag.endswith("svg"))
+        self.assertGreater(sum(1 for _ in root.iter("{http://www.w3.org/2000/svg}path")), 10)
+        text = self.ok(*self.QUICK, "--plot", image)
+        self.assertIn("costs no latency", text)
+        data = image.read_bytes()
+        self.assertEqual(data[:8], b"\x89PNG\r\n\x1a\n")
+        self.assertEqual(struct.unpack(">II", data[16:24]), (1600, 960))
+        self.ok("bench", "default", "--batch", "--max-batch", "1", "--frames", "3", "--plot", svg)
+
+    def test_plot_that_cannot_be_written(self):
+        missing = self.dir / "missing" / "chart.svg"
+        self.fails(FAILED, f"{missing} cannot be written.*No such file", *self.QUICK, "--plot", missing)
+        folder = self.dir / "folder.png"
+        folder.mkdir()
+        self.fails(FAILED, f"{folder} is a folder", *self.QUICK, "--plot", folder)
+        self.fails(FAILED, "proc", *self.QUICK, "--plot", "/proc/chart.svg")
+
+    def test_wrong_usage(self):
+        self.fails(USAGE, r"must end in \.svg or \.png", *self.QUICK, "--plot", self.dir / "chart.pdf")
+        self.fails(USAGE, "are for --batch", "bench", "default", "--plot", "chart.svg")
+        self.fails(USAGE, "are for --batch", "bench", "default", "--latency-budget", "5")
+        self.fails(USAGE, "--max-batch 33 is outside 1 to 32", "bench", "default", "--batch", "--max-batch", "33")
+        self.fails(USAGE, "--latency-budget -1 is outside", "bench", "default", "--batch", "--latency-budget=-1")
+        self.fails(USAGE, "--latency-budget nan is outside", "bench", "default", "--batch", "--latency-budget", "nan")
+        self.fails(USAGE, "--seconds nan is outside", "bench", "default", "--batch", "--seconds", "nan")
+        self.fails(FAILED, "missing.tflite", "bench", self.dir / "missing.tflite", "--batch")
 
 
 class Sidecars(Case):

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "model.h"
+#include "head.h"
 #include "ops/detection_postprocess.h"
 #include "support.h"
 
@@ -234,6 +234,38 @@ START_TEST(classification)
 }
 END_TEST
 
+/* A classifier that ends before its softmax; the numbers are those of the function. */
+START_TEST(classification_of_logits)
+{
+    static const char *const sidecars[] = {
+        "[modelinfo]\nversion=1.0\n[out]\nid=classification-generic-out\n",
+        "[modelinfo]\nversion=1.0\ndecoder=classification\n[out]\nscores=softmax\n",
+        "[modelinfo]\nversion=1.0\ndecoder=classification\n[out]\nscores=logits\n",
+    };
+    static const float expected[][3] = {
+        {0.665241f, 0.244728f, 0.090031f}, {0.665241f, 0.244728f, 0.090031f}, {0.880797f, 0.731059f, 0.5f}};
+    static const int8_t logits[3] = {10, 20, 0};
+    static const struct head_output output = {"out", {2, {1, 3}}, 0.1f, 0, 0, true, false};
+    const void *outputs[] = {logits};
+    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
+    struct shk_model *model = head_model(64, &output, 1);
+    params.score_threshold = 0;
+    ck_assert_int_eq(shk_model_decoder(model), SHK_DECODER_NONE);
+    for (size_t i = 0; i < SHK_ARRAY_LEN(sidecars); i++) {
+        struct shk_modelinfo info;
+        struct shk_detection d[3];
+        test_ok(head_sidecar(model, sidecars[i], &info, &error), &error);
+        struct shk_decode frame = {&model->detector, shk_model_graph(model), &params,
+                                   outputs,          SHK_PLACEMENT_IDENTITY, NULL};
+        ck_assert_uint_eq(model->detector.def->decode(&frame, d), 3);
+        ck_assert(d[0].class_id == 1 && d[1].class_id == 0 && d[2].class_id == 2);
+        for (int k = 0; k < 3; k++)
+            ck_assert_float_eq_tol(d[k].confidence, expected[i][k], 1e-5f);
+    }
+    shk_model_destroy(&model);
+}
+END_TEST
+
 static void none(enum shk_dtype dtype, struct shk_shape shape, float scale, int32_t zero_point)
 {
     struct shk_model *model = vector_model(dtype, shape, scale, zero_point);
@@ -293,6 +325,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, ssd_nonsense);
     tcase_add_test(tests, ssd_two_classes);
     tcase_add_test(tests, classification);
+    tcase_add_test(tests, classification_of_logits);
     tcase_add_test(tests, nothing_known);
     tcase_add_test(tests, kit_models);
     suite_add_tcase(suite, tests);

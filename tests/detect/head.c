@@ -45,17 +45,27 @@ static uint32_t add_activated(struct shk_graph *graph, const struct head_output 
     return scaled;
 }
 
+static uint32_t add_dequantized(struct shk_graph *graph, const struct head_output *o, uint32_t quantized)
+{
+    struct shk_tensor_desc desc = {.name = o->name, .dtype = SHK_DTYPE_FLOAT32, .shape = o->shape};
+    uint32_t index;
+    test_ok(shk_graph_add_tensor(graph, &desc, &index, &error), &error);
+    add_op(graph, "DEQUANTIZE", &quantized, 1, index);
+    return index;
+}
+
 static uint32_t add_output(struct shk_graph *graph, const struct head_output *o)
 {
     struct shk_shape rest = o->shape, activated = o->shape;
     uint32_t axis = o->shape.rank - (o->at_end ? 1 : 2);
-    uint32_t out = add_tensor(graph, o->name, o->shape, o->scale, o->zero_point, false);
+    uint32_t out =
+        add_tensor(graph, o->is_float ? "quantized" : o->name, o->shape, o->scale, o->zero_point, false);
     rest.dims[axis] -= (int32_t)o->activated;
     activated.dims[axis] = (int32_t)o->activated;
     uint32_t parts[2] = {add_tensor(graph, "rest", rest, o->scale, o->zero_point, true)};
     if (o->activated == 0) {
         add_op(graph, "QUANTIZE", parts, 1, out);
-        return out;
+        return o->is_float ? add_dequantized(graph, o, out) : out;
     }
     parts[1] = add_activated(graph, o, activated);
     struct shk_op *op = add_op(graph, "CONCATENATION", parts, 2, out);
@@ -68,18 +78,25 @@ static uint32_t add_output(struct shk_graph *graph, const struct head_output *o)
     return out;
 }
 
-struct shk_model *head_model(uint32_t size, const struct head_output *outputs, uint32_t count)
+struct shk_model *head_model_sized(uint32_t width, uint32_t height, const struct head_output *outputs,
+                                   uint32_t count)
 {
     struct shk_graph *graph = shk_graph_create("head.tflite");
     struct shk_model *model = NULL;
     uint32_t out[SHK_MAX_HEADS + 1];
-    uint32_t image = add_tensor(graph, "image", (struct shk_shape){4, {1, (int32_t)size, (int32_t)size, 3}},
-                                1.0f / 255, -128, false);
+    uint32_t image =
+        add_tensor(graph, "image", (struct shk_shape){4, {1, (int32_t)height, (int32_t)width, 3}}, 1.0f / 255,
+                   -128, false);
     for (uint32_t i = 0; i < count; i++)
         out[i] = add_output(graph, &outputs[i]);
     test_ok(shk_graph_set_io(graph, &image, 1, out, count, &error), &error);
     test_ok(shk_model_from_graph(&graph, &model, &error), &error);
     return model;
+}
+
+struct shk_model *head_model(uint32_t size, const struct head_output *outputs, uint32_t count)
+{
+    return head_model_sized(size, size, outputs, count);
 }
 
 enum shk_status head_sidecar(struct shk_model *model, const char *text, struct shk_modelinfo *info,

@@ -14,9 +14,12 @@ struct head_output {
     uint32_t activated; /* of the last but one dimension's (or, at_end, the last one's) entries so many come
                            from LOGISTIC */
     bool at_end;
+    bool is_float; /* behind a DEQUANTIZE */
 };
 
-/* Input [image], int8 1 x `size` x `size` x 3. */
+/* Input [image], int8 1 x `height` x `width` x 3, or square. */
+struct shk_model *head_model_sized(uint32_t width, uint32_t height, const struct head_output *outputs,
+                                   uint32_t count);
 struct shk_model *head_model(uint32_t size, const struct head_output *outputs, uint32_t count);
 
 /* A sidecar applied as if it lay next to the model; `text` is copied. */

@@ -56,8 +56,9 @@ START_TEST(everything)
     ck_assert(info.std[0] == 1.0f && info.mean[0] == 0.0f);
     ck_assert(info.std[1] == 127.5f && info.mean[1] == 127.5f);
     ck_assert(info.std[2] == 255.0f && info.mean[2] == 0.0f);
-    ck_assert(info.outputs[0].line == 14 && info.outputs[0].anchor_count == 2);
-    ck_assert(info.outputs[0].anchors[1][0] == 32.0f && info.outputs[0].anchors[1][1] == 16.5f);
+    ck_assert(info.outputs[0].line == 14 && info.outputs[0].anchor_lists == 1);
+    const struct shk_anchor_list *anchors = &info.outputs[0].anchors[0];
+    ck_assert(anchors->count == 2 && anchors->sizes[1][0] == 32.0f && anchors->sizes[1][1] == 16.5f);
     ck_assert_uint_eq(model->detector.candidates, 24);
 }
 END_TEST
@@ -82,7 +83,9 @@ static const struct {
     {4, "version=2.0", "found '2.0'"},
     {4, "version=1", "found '1'"},
     {4, "version=1.0.1", "found '1.0.1'"},
-    {6, "decoder=yolov99", "expected none, ssd, classification, yolox, yolov3, yolov8, found 'yolov99'"},
+    {6, "decoder=yolov99",
+     "expected none, ssd, classification, yolox, yolov3, yolov5, "
+     "yolov8, ssd-anchors, found 'yolov99'"},
     {6, "decodr=yolov3", ":6: unknown key; this section may have version, group-id, decoder, found 'decodr'"},
     {6, "version=1.0", "twice"},
     {6, "decoder", "found 'decoder'"},
@@ -117,8 +120,18 @@ static const struct {
     {19, "strides=2.5", "whole"},
     {19, "boxes=cells", "key boxes, which decoder yolov3 does not read"},
     {19, "boxes=metres", "cells, pixels or normalized"},
-    {20, "scores=high", "probabilities or logits"},
+    {0,
+     "[modelinfo]\nversion=1.0\ndecoder=yolov3\n[coarse]\nanchors=8,16;32,16\nscores=softmax\n"
+     "[fine]\nanchors=4,4\nscores=softmax\n",
+     "yolov3 expects scores=logits or probabilities, found softmax"},
+    {18, "anchors=8,16|32,16", "a section with anchors=W,H"},
+    {20, "scores=high", "probabilities, logits or softmax"},
     {20, "scores=probabilities", "same scores="},
+    {0, "[modelinfo]\nversion=1.0\n[coarse]\nanchors=8,16;32,16\n[fine]\nanchors=4,4\n",
+     "name one in [modelinfo]"},
+    {0, "[modelinfo]\nversion=1.0\n[fine]\nid=ssd-mobilenet-v1-variant-1-out-scores\n", "decoder ssd needs"},
+    {0, "[modelinfo]\nversion=1.0\n[fine]\nid=classification-generic-softmaxed-out\n",
+     "decoder classification"},
     {20, "\xff\xfe", ":20: not UTF-8"},
 };
 

@@ -34,6 +34,11 @@ struct object {
 #define BLUE_BAG  0, 0.792f, 0.579f, 0.858f, 0.888f
 #define IN_TAN    0, 0.856f, 0.604f, 0.925f, 0.890f
 
+/* grace_hopper.bmp; two faces of pedestrians.jpg */
+#define HOPPER      0, 0.316f, 0.190f, 0.713f, 0.580f
+#define SILVER_FACE 0, 0.321f, 0.554f, 0.344f, 0.608f
+#define RED_FACE    0, 0.250f, 0.552f, 0.274f, 0.599f
+
 static const struct scene {
     const char *model, *image; /* of the kit; goldens carry both names */
     bool sidecar;              /* of samples/modelinfo */
@@ -85,6 +90,15 @@ static const struct scene {
      .objects = {{IN_BLACK, 0.7f}, {IN_RED, 0.6f}, {BAGS, 0.6f}, {BLUE_BAG, 0.6f}}},
     {"mcunet_detection", "pedestrians.jpg", .sidecar = true, .golden = true, .threshold = 0.4f, .most = 7,
      .objects = {{IN_BLACK, 0.7f}, {IN_RED, 0.6f}, {BAGS, 0.6f}, {BLUE_BAG, 0.7f}, {IN_TAN, 0.5f}}},
+    {"ssd_slim", "grace_hopper.bmp", .sidecar = true, .threshold = 0.9f, .most = 1,
+     .objects = {{HOPPER, 0.7f}}},
+    {"ssd_slim", "tiny_person_crop.png", .sidecar = true, .threshold = 0.9f, .most = 1,
+     .objects = {{0, 0.26f, 0.0f, 0.71f, 0.56f, 0.7f}}},
+    {"ssd_slim", "pedestrians.jpg", .sidecar = true, .threshold = 0.5f, .most = 6,
+     .objects = {{SILVER_FACE, 0.4f}, {RED_FACE, 0.4f}}},
+    {"ssd_slim", "pedestrians.jpg", .sidecar = true, .golden = true, .threshold = 0.5f, .most = 6,
+     .objects = {{SILVER_FACE, 0.4f}, {RED_FACE, 0.4f}}},
+    {"ssd_slim", "cat.bmp", .sidecar = true, .threshold = 0.5f, .most = 0},
 };
 
 static struct shk_error error;

@@ -140,6 +140,118 @@ START_TEST(yolov3_by_hand)
 }
 END_TEST
 
+/* ---- YOLOv5: the same cells, two classes ---- */
+
+static const struct head_output yolov5[2] = {{"coarse", {4, {1, 2, 2, 14}}, 0.125f, 0, 0, false, true},
+                                             {"fine", {4, {1, 4, 4, 7}}, 0.125f, 0, 0, false, true}};
+static const char yolov5_sidecar[] = "[modelinfo]\nversion=1.0\ndecoder=yolov5\n"
+                                     "[coarse]\nanchors=8,16;32,16\n[fine]\nanchors=4,4\n";
+
+static double plain_sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+/* Ultralytics' formula for one anchor of one cell. */
+static void plain_yolov5(const float *v, int column, int row, double stride, double width, double height,
+                         struct shk_detection *d)
+{
+    double x = (plain_sigmoid((double)v[0]) * 2 - 0.5 + column) * stride;
+    double y = (plain_sigmoid((double)v[1]) * 2 - 0.5 + row) * stride;
+    double w = pow(plain_sigmoid((double)v[2]) * 2, 2) * width;
+    double h = pow(plain_sigmoid((double)v[3]) * 2, 2) * height;
+    d->class_id = v[6] > v[5];
+    d->confidence = (float)(plain_sigmoid((double)v[4]) * plain_sigmoid((double)fmaxf(v[5], v[6])));
+    d->x_min = (float)fmax((x - w / 2) / 64, 0);
+    d->y_min = (float)fmax((y - h / 2) / 64, 0);
+    d->x_max = (float)fmin((x + w / 2) / 64, 1);
+    d->y_max = (float)fmin((y + h / 2) / 64, 1);
+}
+
+/* Every anchor of every cell alone. */
+START_TEST(yolov5_plain)
+{
+    static const double sizes[3][2] = {{8, 16}, {32, 16}, {4, 4}};
+    struct shk_model *model = head_model(64, yolov5, 2);
+    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
+    struct test_rng rng = {23};
+    struct shk_modelinfo info;
+    float values[2 * 2 * 14 + 4 * 4 * 7];
+    const void *outputs[] = {values, values + 2 * 2 * 14};
+    test_ok(head_sidecar(model, yolov5_sidecar, &info, &error), &error);
+    ck_assert_int_eq(shk_model_decoder(model), SHK_DECODER_YOLOV5);
+    ck_assert_uint_eq(shk_model_class_count(model), 2);
+    for (int i = 0; i < 8 + 16; i++) {
+        struct shk_detection d[4], want;
+        int cell = i < 8 ? i / 2 : i - 8, columns = i < 8 ? 2 : 4;
+        const double *size = sizes[i < 8 ? i % 2 : 2];
+        for (size_t k = 0; k < SHK_ARRAY_LEN(values); k++)
+            values[k] = k % 7 < 4 ? (float)test_random_below(&rng, 600) / 100 - 3 : -9;
+        values[i * 7 + 4] = 3, values[i * 7 + 5] = i % 3 ? 2 : 1, values[i * 7 + 6] = i % 3 ? 0 : 2;
+        plain_yolov5(values + i * 7, cell % columns, cell / columns, 64 / columns, size[0], size[1], &want);
+        bool seen = want.x_min < want.x_max && want.y_min < want.y_max;
+        ck_assert_uint_eq(head_decode(model, &params, outputs, d), seen);
+        if (seen)
+            expect(&d[0], want.class_id, want.confidence, want.x_min, want.y_min, want.x_max, want.y_max);
+    }
+    shk_model_destroy(&model);
+}
+END_TEST
+
+START_TEST(yolov5_decoded)
+{
+    static const struct head_output decoded = {"out", {3, {1, 252, 7}}, 1.0f / 256, -128, 3, true, false};
+    static const uint8_t row[7] = {128, 64, 64, 32, 192, 40, 252}; /* of 256 */
+    static const char pixels[] =
+        "[modelinfo]\nversion=1.0\ndecoder=yolov5\n[out]\nboxes=pixels\nscores=probabilities\n";
+    struct shk_model *model = head_model(64, &decoded, 1);
+    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
+    struct shk_modelinfo info;
+    struct shk_detection d[100];
+    int8_t out[252 * 7];
+    const void *outputs[] = {out};
+    ck_assert_int_eq(shk_model_decoder(model),
+                     SHK_DECODER_NONE); /* could be anything with five values more */
+    test_ok(head_sidecar(model, "[modelinfo]\nversion=1.0\ndecoder=yolov5\n", &info, &error), &error);
+    memset(out, -128, sizeof(out));
+    for (int i = 0; i < 7; i++)
+        out[251 * 7 + i] = (int8_t)(row[i] - 128);
+    ck_assert_uint_eq(head_decode(model, &params, outputs, d), 1);
+    expect(&d[0], 1, 0.75f * 252 / 256, 0.375f, 0.1875f, 0.625f, 0.3125f);
+    test_ok(head_sidecar(model, pixels, &info, &error), &error);
+    ck_assert_uint_eq(head_decode(model, &params, outputs, d), 1);
+    expect(&d[0], 1, 0.75f * 252 / 256, 0.375f / 64, 0.1875f / 64, 0.625f / 64, 0.3125f / 64);
+    shk_model_destroy(&model);
+}
+END_TEST
+
+START_TEST(yolov5_refused)
+{
+    static const struct head_output rows[] = {{"out", {3, {1, 252, 7}}, 0.125f, 0, 0, true, false},
+                                              {"out", {3, {2, 252, 7}}, 0.125f, 0, 0, true, false},
+                                              {"out", {3, {1, 252, 5}}, 0.125f, 0, 0, true, false}};
+    static const char *const texts[][2] = {
+        {"[out]\nboxes=cells\n", "add boxes=pixels or boxes=normalized"},
+        {"[out]\nboxes=pixels\nanchors=1,1\n", "neither anchors nor strides"},
+        {"[out]\nboxes=pixels\nstrides=8\n", "neither anchors nor strides"},
+        {"[out]\nboxes=pixels\nscores=softmax\n", "found softmax"},
+    };
+    struct shk_modelinfo info;
+    for (size_t i = 0; i < SHK_ARRAY_LEN(texts) + 2; i++) {
+        char text[256];
+        const char *const *one = texts[i % SHK_ARRAY_LEN(texts)];
+        struct shk_model *model = head_model(64, &rows[i < SHK_ARRAY_LEN(texts) ? 0 : i - 3], 1);
+        snprintf(text, sizeof(text), "[modelinfo]\nversion=1.0\ndecoder=yolov5\n%s",
+                 i < SHK_ARRAY_LEN(texts) ? one[0] : "[out]\nboxes=pixels\n");
+        ck_assert_int_eq(head_sidecar(model, text, &info, &error), SHK_ERROR_BAD_MODEL);
+        ck_assert_msg(strstr(error.message, i < SHK_ARRAY_LEN(texts) ? one[1] : "1 x N x (5 + classes)") !=
+                          NULL,
+                      "%s", error.message);
+        shk_model_destroy(&model);
+    }
+}
+END_TEST
+
 /* What looks alike and is something else, or could be either, has no decoder. */
 START_TEST(doubtful)
 {
@@ -177,11 +289,12 @@ START_TEST(random_bytes)
     struct test_rng rng = {3};
     struct shk_modelinfo info;
     struct shk_model *models[] = {head_model(64, &yolox, 1), head_model(64, &yolov8, 1),
-                                  head_model(64, yolov3, 2)};
+                                  head_model(64, yolov3, 2), head_model(64, yolov5, 2)};
     int8_t a[1024], b[1024];
     struct shk_detection d[1000];
     const void *outputs[] = {a, b};
     test_ok(head_sidecar(models[2], yolov3_sidecar, &info, &error), &error);
+    test_ok(head_sidecar(models[3], yolov5_sidecar, &info, &error), &error);
     for (int run = 0; run < 300; run++) {
         struct shk_session_params params;
         random_params(&rng, &params);
@@ -369,6 +482,9 @@ static Suite *make_suite(void)
     tcase_add_test(tests, overlap);
     tcase_add_test(tests, yolov8_by_hand);
     tcase_add_test(tests, yolov3_by_hand);
+    tcase_add_test(tests, yolov5_plain);
+    tcase_add_test(tests, yolov5_decoded);
+    tcase_add_test(tests, yolov5_refused);
     tcase_add_test(tests, doubtful);
     tcase_add_test(tests, random_bytes);
     tcase_add_test(tests, yolox_golden);

@@ -17,6 +17,8 @@
 #define HEIGHT 480
 #define WARMUP 4
 #define FRAMES 24
+#define BATCH  3
+#define POOL   7
 
 static atomic_bool counting;
 static atomic_uint ours, others;
@@ -94,6 +96,14 @@ static struct shk_device *device;
 static struct shk_model *model;
 static uint8_t pixels[WIDTH * HEIGHT * 3 / 2];
 
+/* Sessions for single frames that are copied, or for batches in memory that the device reads. */
+struct way {
+    const char *name;
+    struct shk_session *(*open)(void);
+    void (*run)(struct shk_session *session, int frames);
+    void (*close)(struct shk_session **session);
+};
+
 static struct shk_session *open_session(void)
 {
     struct shk_session *session;
@@ -127,6 +137,73 @@ static void run_frames(struct shk_session *session, int frames)
     }
 }
 
+/* ---- batches ---- */
+
+static struct shk_stream *streams[2]; /* of whole frames, and of their upper half */
+static struct shk_memory *memories[POOL];
+
+static struct shk_session *open_batches(void)
+{
+    struct shk_session *session;
+    struct shk_error error = {0};
+    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
+    const struct shk_frame_format formats[2] = {{SHK_FORMAT_I420, WIDTH, HEIGHT}, {SHK_FORMAT_GRAY8, WIDTH, HEIGHT / 2}};
+    params.batch_size = BATCH;
+    ck_assert_msg(!shk_session_create(device, model, &params, &session, &error), "%s", error.message);
+    for (int i = 0; i < 2; i++)
+        ck_assert_msg(!shk_stream_create(session, &formats[i], &streams[i], &error), "%s", error.message);
+    for (int i = 0; i < POOL; i++) {
+        struct shk_memory_info info;
+        ck_assert_msg(!shk_memory_alloc(device, sizeof(pixels), &memories[i], &error), "%s", error.message);
+        shk_memory_get_info(memories[i], &info);
+        memset(info.map, i * 40, info.size);
+    }
+    return session;
+}
+
+static void close_batches(struct shk_session **session)
+{
+    for (int i = 0; i < 2; i++)
+        shk_stream_destroy(&streams[i]);
+    shk_session_destroy(session);
+    for (int i = 0; i < POOL; i++)
+        shk_memory_unref(&memories[i]);
+}
+
+/* Another memory, another stream and another number of frames every time. */
+static void run_batches(struct shk_session *session, int batches)
+{
+    struct shk_error error;
+    struct shk_result result;
+    const size_t luma = WIDTH * HEIGHT;
+    for (int i = 0; i < batches + 1; i++) {
+        struct shk_batch_frame frames[BATCH];
+        uint32_t count = 1 + (uint32_t)i % BATCH;
+        for (uint32_t k = 0; k < count; k++)
+            frames[k] = (struct shk_batch_frame){
+                .stream = streams[((uint32_t)i + k) / 2 % 2],
+                .frame = {.memory = memories[((uint32_t)i * BATCH + k) % POOL],
+                          .offset = {0, luma, luma * 5 / 4},
+                          .stride = {WIDTH, WIDTH / 2, WIDTH / 2}},
+            };
+        if (i < batches)
+            ck_assert_msg(!shk_session_submit_batch(session, frames, count, NULL, &error), "%s", error.message);
+        if (i == 0)
+            continue;
+        ck_assert_msg(!shk_session_wait(session, UINT64_MAX, &result, &error), "%s", error.message);
+        for (uint32_t k = 0; k < result.frame_count; k++) {
+            struct shk_result frame;
+            ck_assert(!shk_session_get_frame(session, result.ticket, k, &frame, &error));
+        }
+        shk_session_release(session, result.ticket);
+    }
+}
+
+static const struct way ways[] = {
+    {"frames", open_session, run_frames, shk_session_destroy},
+    {"batches", open_batches, run_batches, close_batches},
+};
+
 START_TEST(interposer_sees_libshrike)
 {
     atomic_store(&ours, 0);
@@ -141,17 +218,18 @@ END_TEST
 START_TEST(steady_state)
 {
     struct shk_memory_stats before, after;
-    struct shk_session *session = open_session();
-    run_frames(session, WARMUP);
+    const struct way *way = &ways[_i];
+    struct shk_session *session = way->open();
+    way->run(session, WARMUP);
     shk_device_memory_stats(device, &before);
     atomic_store(&ours, 0);
     atomic_store(&others, 0);
     atomic_store(&counting, true);
-    run_frames(session, FRAMES);
+    way->run(session, FRAMES);
     atomic_store(&counting, false);
     shk_device_memory_stats(device, &after);
-    shk_session_destroy(&session);
-    printf("%d frames: %u allocations by libshrike, %u by drivers\n", FRAMES, atomic_load(&ours),
+    way->close(&session);
+    printf("%d %s: %u allocations by libshrike, %u by drivers\n", FRAMES, way->name, atomic_load(&ours),
            atomic_load(&others));
     if (atomic_load(&ours) > 0)
         backtrace_symbols_fd(offender, offender_depth, 2);
@@ -185,7 +263,7 @@ int main(void)
     TCase *tcase = tcase_create("allocations");
     tcase_set_timeout(tcase, 0);
     tcase_add_test(tcase, interposer_sees_libshrike);
-    tcase_add_test(tcase, steady_state);
+    tcase_add_loop_test(tcase, steady_state, 0, sizeof(ways) / sizeof(ways[0]));
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_NOFORK);

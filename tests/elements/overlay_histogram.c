@@ -68,8 +68,8 @@ static void teardown(struct fixture *f)
     gst_structure_free(f->fields);
 }
 
-static GstVideoOverlayRectangle *get(struct fixture *f, GstVideoOverlayRectangle *panel, guint width, guint height,
-                                     gint64 now)
+static GstVideoOverlayRectangle *get(struct fixture *f, GstVideoOverlayRectangle *panel, guint width,
+                                     guint height, gint64 now)
 {
     return overlay_histogram_get(&f->histogram, &f->text, panel, width, height, now);
 }
@@ -111,7 +111,8 @@ static void assert_inside(GstVideoOverlayRectangle *rectangle, guint width, guin
     ck_assert_int_ge(y, 0);
     ck_assert_uint_le((guint)x + w, width);
     ck_assert_uint_le((guint)y + h, height);
-    ck_assert_msg((guint)x >= width / 2 || (guint)x + w <= width / 2, "it covers the middle of %ux%u", width, height);
+    ck_assert_msg((guint)x >= width / 2 || (guint)x + w <= width / 2, "it covers the middle of %ux%u", width,
+                  height);
 }
 
 /* Below the panel, or where that would be outside of the frame in the other corner. */
@@ -123,7 +124,8 @@ START_TEST(test_place)
     overlay_histogram_add(&f.histogram, f.fields);
     GstBuffer *pixels = gst_buffer_new_allocate(NULL, 4 * 200 * 150, NULL);
     gst_buffer_memset(pixels, 0, 0, gst_buffer_get_size(pixels));
-    gst_buffer_add_video_meta(pixels, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB, 200, 150);
+    gst_buffer_add_video_meta(pixels, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB,
+                              200, 150);
     GstVideoOverlayRectangle *panel = gst_video_overlay_rectangle_new_raw(
         pixels, 430, 10, 200, 150, GST_VIDEO_OVERLAY_FORMAT_FLAG_PREMULTIPLIED_ALPHA);
     GstVideoOverlayRectangle *below = get(&f, panel, 640, 480, 1);

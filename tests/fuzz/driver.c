@@ -1,5 +1,5 @@
 /* Runs an entry point without libFuzzer: on the samples of the import suites and the files named, then on
- * seeded mutations of them.
+ * seeded mutations of them. Built with FUZZ_TEXT, for entries that read text: without those samples.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * usage: fuzz-NAME [-n MUTATIONS] [-s SEED] [FILE...] */
@@ -40,6 +40,13 @@ static size_t position(struct test_rng *rng, size_t size)
 
 static void change(struct test_rng *rng, uint8_t *data, size_t size)
 {
+#ifdef FUZZ_TEXT
+    static const char marks[] = "[]=;,|#\n\r\t .-0123456789e\xc3\x80";
+    if (below(rng, 2)) {
+        data[position(rng, size)] = (uint8_t)marks[below(rng, sizeof(marks) - 1)];
+        return;
+    }
+#endif
     static const uint32_t words[] = {0, 1, 4, 127, 128, 255, 65535, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF};
     size_t at = position(rng, size), from = position(rng, size);
     size_t length = 1 + below(rng, 16);
@@ -89,8 +96,10 @@ int main(int argc, char **argv)
         else
             return 2;
     }
+#ifndef FUZZ_TEXT
     for (int i = 0; i < SAMPLE_COUNT; i++, corpus.count++)
         corpus.data[corpus.count] = sample_model((enum sample)i, &corpus.size[corpus.count]);
+#endif
     for (; optind < argc && corpus.count < MAX_SEEDS; optind++) {
         uint32_t i = corpus.count;
         corpus.data[i] = test_read_file(argv[optind], &corpus.size[i]);
@@ -99,6 +108,8 @@ int main(int argc, char **argv)
         else
             fprintf(stderr, "%s: cannot be read\n", argv[optind]);
     }
+    if (corpus.count == 0)
+        return 2;
     for (uint32_t i = 0; i < corpus.count; i++)
         LLVMFuzzerTestOneInput(corpus.data[i], corpus.size[i]);
     for (unsigned long i = 0; i < mutations; i++)

@@ -274,7 +274,7 @@ START_TEST(test_refuses)
     ck_assert_ptr_null(gather);
     picture_init(device, 16, 16, 4, 1, &picture);
     test_ok(shk_gather_create(device, 1, 1024, &gather, &error), &error);
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 13; i++) {
         struct shk_gather_plane bad = plane_of(&picture, 0, 64);
         switch (i) {
         case 0:
@@ -316,6 +316,11 @@ START_TEST(test_refuses)
             bad.image = VK_NULL_HANDLE;
             bad.buffer = (VkBuffer)picture.image; /* not used */
             bad.buffer_size = 1025;
+            break;
+        case 12:
+            bad.texel_size = 3;
+            bad.stride = 48;
+            bad.height = 1;
             break;
         }
         ck_assert_msg(shk_gather_submit(gather, &bad, 1, NULL, 0, &memory, &error) ==

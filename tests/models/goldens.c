@@ -10,7 +10,7 @@
 #include "op_case.h"
 #include "support.h"
 
-static JsonParser *index_parser;
+static JsonArray *goldens;
 
 /* IEEE 802.3, as zlib's. */
 static uint32_t crc32(const uint8_t *bytes, size_t size)
@@ -72,8 +72,7 @@ static void run(const char *model, const char *folder, struct shk_device *device
 START_TEST(test_golden)
 {
     char model[512], folder[512];
-    JsonArray *index = json_node_get_array(json_parser_get_root(index_parser));
-    JsonObject *entry = json_array_get_object_element(index, (guint)_i);
+    JsonObject *entry = json_array_get_object_element(goldens, (guint)_i);
     snprintf(model, sizeof(model), "%s",
              test_kit("models/%s", json_object_get_string_member(entry, "model")));
     snprintf(folder, sizeof(folder), "%s",
@@ -87,11 +86,34 @@ START_TEST(test_golden)
 }
 END_TEST
 
+/* One with detections, one with many ops, and a small one. */
+static const char *const batched[] = {"qeng_detect.tflite", "yolox_nano_320_dw.tflite", "person_detect.tflite"};
+
+/* All goldens of a model in one batch, the first of them once more where there are only two. */
+START_TEST(test_batch_of_goldens)
+{
+    char model[512], folders[KIT_BATCH][512];
+    uint32_t count = 0;
+    for (guint i = 0; i < 2 * json_array_get_length(goldens) && count < KIT_BATCH; i++) {
+        JsonObject *entry = json_array_get_object_element(goldens, i % json_array_get_length(goldens));
+        if (strcmp(json_object_get_string_member(entry, "model"), batched[_i]) == 0)
+            snprintf(folders[count++], sizeof(folders[0]), "%s",
+                     test_kit("goldens/%s", json_object_get_string_member(entry, "dir")));
+    }
+    if (count < KIT_BATCH)
+        return; /* a kit without the model */
+    snprintf(model, sizeof(model), "%s", test_kit("models/%s", batched[_i]));
+    for (uint32_t d = 0; d < op_device_count(); d++)
+        kit_run_check_batch(model, folders, op_device(d));
+    op_device_check_validation();
+}
+END_TEST
+
 int main(void)
 {
     const char *path = test_kit("goldens/index.json");
     GError *error = NULL;
-    index_parser = json_parser_new();
+    JsonParser *index_parser = json_parser_new();
     if (!path || !json_parser_load_from_file(index_parser, path, &error)) {
         fprintf(stderr, "no models to test: %s\n", error ? error->message : "no kit");
         return TEST_SKIP;
@@ -99,8 +121,9 @@ int main(void)
     Suite *suite = suite_create("goldens");
     TCase *tcase = tcase_create("goldens");
     tcase_set_timeout(tcase, 0);
-    JsonArray *index = json_node_get_array(json_parser_get_root(index_parser));
-    tcase_add_loop_test(tcase, test_golden, 0, (int)json_array_get_length(index));
+    goldens = json_node_get_array(json_parser_get_root(index_parser));
+    tcase_add_loop_test(tcase, test_golden, 0, (int)json_array_get_length(goldens));
+    tcase_add_loop_test(tcase, test_batch_of_goldens, 0, (int)SHK_ARRAY_LEN(batched));
     suite_add_tcase(suite, tcase);
     int status = op_case_main(suite);
     g_object_unref(index_parser);

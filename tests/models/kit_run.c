@@ -31,43 +31,75 @@ static size_t tensor_bytes(const struct shk_model *model, uint32_t tensor)
     return info.bytes;
 }
 
-static void submit(struct kit_run *run, const char *folder)
+/* One frame of each folder. */
+static void submit(struct kit_run *run, const char *const *folders, uint32_t frames)
 {
     struct shk_error error;
     struct shk_result result;
-    void *inputs[KIT_MAX_TENSORS];
-    uint32_t count = shk_model_input_count(run->model);
-    ck_assert_uint_le(count, KIT_MAX_TENSORS);
-    for (uint32_t i = 0; i < count; i++)
-        inputs[i] = read_input(folder, i, tensor_bytes(run->model, shk_model_input(run->model, i)));
+    void *inputs[KIT_BATCH * KIT_MAX_TENSORS];
+    uint32_t per_frame = shk_model_input_count(run->model), count = frames * per_frame;
+    ck_assert_uint_le(count, KIT_BATCH * KIT_MAX_TENSORS);
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t i = k % per_frame;
+        inputs[k] = read_input(folders[k / per_frame], i, tensor_bytes(run->model, shk_model_input(run->model, i)));
+    }
     test_ok(shk_session_submit_tensors(run->session, (const void *const *)inputs, count, NULL, &run->ticket,
                                        &error),
             &error);
     test_ok(shk_session_wait(run->session, UINT64_MAX, &result, &error), &error);
-    for (uint32_t i = 0; i < count; i++)
-        free(inputs[i]);
+    for (uint32_t k = 0; k < count; k++)
+        free(inputs[k]);
 }
 
-struct kit_run kit_run(const char *model_path, const char *folder, struct shk_device *device,
-                       bool keep_tensors)
+static void read_outputs(struct kit_run *run, uint32_t frame)
+{
+    struct shk_error error;
+    for (uint32_t i = 0; i < run->output_count; i++)
+        test_ok(shk_session_read_output(run->session, run->ticket, frame, i, run->outputs[i], run->output_bytes[i],
+                                        &error),
+                &error);
+}
+
+static struct kit_run open_run(const char *model_path, struct shk_device *device,
+                               const struct shk_session_params *params)
 {
     struct kit_run run = {0};
     struct shk_error error;
-    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
-    params.keep_tensors = keep_tensors;
     test_ok(shk_model_load_file(model_path, &run.model, &error), &error);
-    test_ok(shk_session_create(device, run.model, &params, &run.session, &error), &error);
-    submit(&run, folder);
+    test_ok(shk_session_create(device, run.model, params, &run.session, &error), &error);
     run.output_count = shk_model_output_count(run.model);
     ck_assert_uint_le(run.output_count, KIT_MAX_TENSORS);
     for (uint32_t i = 0; i < run.output_count; i++) {
         run.output_bytes[i] = tensor_bytes(run.model, shk_model_output(run.model, i));
         run.outputs[i] = malloc(run.output_bytes[i]);
-        test_ok(
-            shk_session_read_output(run.session, run.ticket, 0, i, run.outputs[i], run.output_bytes[i], &error),
-            &error);
     }
     return run;
+}
+
+struct kit_run kit_run(const char *model_path, const char *folder, struct shk_device *device,
+                       bool keep_tensors)
+{
+    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
+    params.keep_tensors = keep_tensors;
+    struct kit_run run = open_run(model_path, device, &params);
+    submit(&run, &folder, 1);
+    read_outputs(&run, 0);
+    return run;
+}
+
+void kit_run_check_batch(const char *model_path, char folders[KIT_BATCH][512], struct shk_device *device)
+{
+    const char *const list[KIT_BATCH] = {folders[0], folders[1], folders[2]};
+    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
+    params.batch_size = KIT_BATCH;
+    struct kit_run run = open_run(model_path, device, &params);
+    submit(&run, list, KIT_BATCH);
+    for (uint32_t frame = 0; frame < KIT_BATCH; frame++) {
+        read_outputs(&run, frame);
+        for (uint32_t i = 0; i < run.output_count; i++)
+            kit_run_check_output(&run, folders[frame], i, kit_where(device));
+    }
+    kit_run_finish(&run);
 }
 
 void kit_run_finish(struct kit_run *run)

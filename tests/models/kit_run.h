@@ -7,6 +7,7 @@
 #include <shrike/session.h>
 
 #define KIT_MAX_TENSORS 16
+#define KIT_BATCH       3
 
 /* One inference, kept until kit_run_finish() so that tensors can be read. */
 struct kit_run {
@@ -28,6 +29,9 @@ void kit_run_finish(struct kit_run *run);
  * Models that end in TFLite_Detection_PostProcess: classes and count equal, boxes and scores within one unit
  * in the last place, rows past the count ignored. */
 void kit_run_check_output(const struct kit_run *run, const char *folder, uint32_t index, const char *where);
+
+/* The same for KIT_BATCH frames that run as one batch: each with the input and the outputs of its folder. */
+void kit_run_check_batch(const char *model_path, char folders[KIT_BATCH][512], struct shk_device *device);
 
 /* "reference" or the device's name. */
 const char *kit_where(struct shk_device *device);

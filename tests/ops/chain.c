@@ -14,6 +14,7 @@
 #define MAX_OPS     14
 #define MAX_SIZE    14 /* of height and width */
 #define MAX_DEPTH   40
+#define MAX_BATCH   2 /* every third graph */
 
 struct chain {
     struct shk_graph *graph;
@@ -244,7 +245,8 @@ static struct shk_model *random_model(struct chain *c, uint64_t seed)
     return model;
 }
 
-static void run(struct shk_model *model, struct shk_device *device, uint64_t seed, void **outputs)
+/* The frame is the last of a batch. */
+static void run(struct shk_model *model, struct shk_device *device, uint64_t seed, uint32_t batch, void **outputs)
 {
     struct shk_session *session = NULL;
     struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
@@ -253,22 +255,24 @@ static void run(struct shk_model *model, struct shk_device *device, uint64_t see
     struct shk_tensor_info info;
     uint64_t ticket;
     shk_model_get_tensor(model, shk_model_input(model, 0), &info);
-    int8_t *input = malloc(info.bytes);
+    int8_t *input = malloc(info.bytes), *other = calloc(1, info.bytes);
     op_random_int8(&seed, input, info.bytes);
-    const void *inputs[] = {input};
+    const void *inputs[] = {other, input};
+    params.batch_size = batch;
     if (shk_session_create(device, model, &params, &session, &error) ||
-        shk_session_submit_tensors(session, inputs, 1, NULL, &ticket, &error) ||
+        shk_session_submit_tensors(session, inputs + MAX_BATCH - batch, batch, NULL, &ticket, &error) ||
         shk_session_wait(session, UINT64_MAX, &result, &error))
         ck_abort_msg("%s", error.message);
     for (uint32_t i = 0; i < shk_model_output_count(model); i++) {
         shk_model_get_tensor(model, shk_model_output(model, i), &info);
         outputs[i] = malloc(info.bytes);
-        if (shk_session_read_output(session, ticket, 0, i, outputs[i], info.bytes, &error))
+        if (shk_session_read_output(session, ticket, batch - 1, i, outputs[i], info.bytes, &error))
             ck_abort_msg("%s", error.message);
     }
     shk_session_release(session, ticket);
     shk_session_destroy(&session);
     free(input);
+    free(other);
 }
 
 START_TEST(random_graphs)
@@ -278,9 +282,9 @@ START_TEST(random_graphs)
     struct shk_model *model = random_model(&c, seed);
     void *expected[MAX_TENSORS], *found[MAX_TENSORS];
     uint32_t n = shk_model_output_count(model);
-    run(model, NULL, seed, expected);
+    run(model, NULL, seed, 1, expected);
     for (uint32_t d = 0; d < op_device_count(); d++) {
-        run(model, op_device(d), seed, found);
+        run(model, op_device(d), seed, seed % 3 ? 1 : MAX_BATCH, found);
         for (uint32_t i = 0; i < n; i++) {
             struct shk_tensor_info info;
             shk_model_get_tensor(model, shk_model_output(model, i), &info);

@@ -8,6 +8,8 @@
 
 #include <shrike/session.h>
 
+#define BATCH 3
+
 struct op_case op_case(const char *op, const char *label)
 {
     return (struct op_case){.op = op, .label = label, .seed = 1};
@@ -214,51 +216,67 @@ static size_t tensor_bytes(const struct op_case_tensor *t)
     return shk_dtype_size(t->desc.dtype) * shk_shape_elements(&t->desc.shape);
 }
 
-static void run_fill(const struct op_case *c, struct shk_session *session, enum op_fill how, void **outputs,
-                     bool verify)
+/* Inputs of a fill: those that are the model's in `live`, to be freed, and all of the op's in `all`. */
+static uint32_t make_inputs(const struct op_case *c, enum op_fill how, void **live, const void **all)
 {
-    void *inputs[OP_CASE_MAX_TENSORS];
-    const void *live[OP_CASE_MAX_TENSORS], *all[OP_CASE_MAX_TENSORS];
-    uint32_t live_count = 0;
-    uint64_t ticket, state = c->seed * 1000 + (uint64_t)how;
-    struct shk_result result;
-    struct shk_error error;
+    uint64_t state = c->seed * 1000 + (uint64_t)how;
+    uint32_t count = 0;
     for (uint32_t i = 0; i < c->input_count; i++) {
         const struct op_case_tensor *t = &c->inputs[i];
         all[i] = t->absent ? NULL : t->desc.data;
-        inputs[i] = NULL;
         if (t->absent || t->desc.data)
             continue;
-        all[i] = inputs[i] = malloc(tensor_bytes(t));
-        fill(c, t, how, &state, inputs[i]);
-        live[live_count++] = inputs[i];
+        live[count] = malloc(tensor_bytes(t));
+        fill(c, t, how, &state, live[count]);
+        all[i] = live[count++];
     }
-    if (shk_session_submit_tensors(session, live, live_count, NULL, &ticket, &error) ||
+    return count;
+}
+
+/* One fill, or several as the frames of a batch. */
+static void run_fills(const struct op_case *c, struct shk_session *session, const enum op_fill *fills,
+                      uint32_t fill_count, struct op_run *run, bool verify)
+{
+    void *live[OP_FILL_COUNT * OP_CASE_MAX_TENSORS];
+    const void *all[OP_FILL_COUNT][OP_CASE_MAX_TENSORS];
+    uint32_t count = 0;
+    uint64_t ticket;
+    struct shk_result result;
+    struct shk_error error;
+    for (uint32_t f = 0; f < fill_count; f++)
+        count += make_inputs(c, fills[f], live + count, all[f]);
+    if (shk_session_submit_tensors(session, (const void *const *)live, count, NULL, &ticket, &error) ||
         shk_session_wait(session, UINT64_MAX, &result, &error))
         ck_abort_msg("%s %s: %s", c->op, c->label, error.message);
-    for (uint32_t i = 0; i < c->output_count; i++) {
-        size_t bytes = tensor_bytes(&c->outputs[i]);
-        outputs[i] = malloc(bytes);
-        if (shk_session_read_output(session, ticket, 0, i, outputs[i], bytes, &error))
-            ck_abort_msg("%s %s: %s", c->op, c->label, error.message);
+    for (uint32_t f = 0; f < fill_count; f++) {
+        void **outputs = run->outputs[fills[f]];
+        for (uint32_t i = 0; i < c->output_count; i++) {
+            size_t bytes = tensor_bytes(&c->outputs[i]);
+            outputs[i] = malloc(bytes);
+            if (shk_session_read_output(session, ticket, f, i, outputs[i], bytes, &error))
+                ck_abort_msg("%s %s: %s", c->op, c->label, error.message);
+        }
+        if (verify && c->verify)
+            c->verify(c, all[f], (const void *const *)outputs);
     }
     shk_session_release(session, ticket);
-    if (verify && c->verify)
-        c->verify(c, all, (const void *const *)outputs);
-    for (uint32_t i = 0; i < c->input_count; i++)
-        free(inputs[i]);
+    for (uint32_t i = 0; i < count; i++)
+        free(live[i]);
 }
 
 static void run_session(const struct op_case *c, struct shk_model *model, struct shk_device *device,
-                        struct op_run *run)
+                        uint32_t batch, struct op_run *run)
 {
+    static const enum op_fill fills[] = {OP_FILL_ALTERNATING, OP_FILL_RANDOM, OP_FILL_MIN, OP_FILL_ZERO_POINT,
+                                         OP_FILL_MAX};
     struct shk_session *session = NULL;
     struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
     struct shk_error error;
+    params.batch_size = batch;
     if (shk_session_create(device, model, &params, &session, &error))
         ck_abort_msg("%s %s: %s", c->op, c->label, error.message);
-    for (int how = 0; how < OP_FILL_COUNT; how++)
-        run_fill(c, session, (enum op_fill)how, run->outputs[how], !device);
+    for (uint32_t i = 0; i < OP_FILL_COUNT; i += batch) /* the last batch is not full */
+        run_fills(c, session, fills + i, SHK_MIN(batch, OP_FILL_COUNT - i), run, !device);
     shk_session_destroy(&session);
 }
 
@@ -269,7 +287,7 @@ static void free_run(struct op_run *run)
             free(run->outputs[how][i]);
 }
 
-static void compare(const struct op_case *c, const char *where, const char *variant, int how,
+static void compare(const struct op_case *c, const char *where, const char *variant, uint32_t batch, int how,
                     const struct op_run *expected, const struct op_run *found)
 {
     static const char *const fills[OP_FILL_COUNT] = {"random", "minimum", "maximum", "alternating",
@@ -284,42 +302,48 @@ static void compare(const struct op_case *c, const char *where, const char *vari
             }
         if (wrong)
             ck_abort_msg(
-                "%s %s on %s, variant %s, %s inputs: output %u differs in %zu of %zu bytes, first at "
+                "%s %s on %s, variant %s, batch of %u, %s inputs: output %u differs in %zu of %zu bytes, first at "
                 "byte %zu (last dimension %d): %d, expected %d",
-                c->op, c->label, where, variant ? variant : "default", fills[how], o, wrong, bytes, at,
+                c->op, c->label, where, variant ? variant : "default", batch, fills[how], o, wrong, bytes, at,
                 c->outputs[o].desc.shape.dims[c->outputs[o].desc.shape.rank - 1], (int8_t)got[at],
                 (int8_t)want[at]);
     }
 }
 
 static void run_variant(const struct op_case *c, struct shk_model *model, struct shk_device *device,
-                        const char *variant, const struct op_run *expected)
+                        const char *variant, uint32_t batch, const struct op_run *expected)
 {
     struct op_run found = {0};
     struct shk_device_info info;
     shk_device_get_info(device, &info);
     if (variant)
         setenv("SHRIKE_FORCE_VARIANT", variant, 1);
-    run_session(c, model, device, &found);
+    run_session(c, model, device, batch, &found);
     unsetenv("SHRIKE_FORCE_VARIANT");
     for (int how = 0; how < OP_FILL_COUNT; how++)
-        compare(c, info.name, variant, how, expected, &found);
+        compare(c, info.name, variant, batch, how, expected, &found);
     free_run(&found);
 }
 
 void op_case_run(const struct op_case *c)
 {
+    static uint32_t cases;
     struct shk_model *model = NULL;
     struct shk_error error;
     struct op_run expected = {0};
     if (op_case_model(c, &model, &error))
         ck_abort_msg("%s", error.message);
-    run_session(c, model, NULL, &expected);
+    run_session(c, model, NULL, 1, &expected);
     for (uint32_t d = 0; d < op_device_count(); d++) {
-        run_variant(c, model, op_device(d), NULL, &expected);
-        for (const char *const *v = c->variants; v && *v; v++)
-            run_variant(c, model, op_device(d), *v, &expected);
+        uint32_t count = 0;
+        run_variant(c, model, op_device(d), NULL, 1, &expected);
+        run_variant(c, model, op_device(d), NULL, BATCH, &expected);
+        for (; c->variants && c->variants[count]; count++)
+            run_variant(c, model, op_device(d), c->variants[count], 1, &expected);
+        if (count) /* batches of each variant, but not in every case */
+            run_variant(c, model, op_device(d), c->variants[cases % count], BATCH, &expected);
     }
+    cases++;
     op_device_check_validation();
     free_run(&expected);
     shk_model_destroy(&model);

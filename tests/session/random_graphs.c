@@ -14,6 +14,7 @@
 #include "support.h"
 
 #define NETWORKS     60
+#define FRAMES       3 /* of a batch: every third network */
 #define MAX_LIVE     64
 #define MAX_ELEMENTS 6000
 #define SCALE        0.05f /* of every activation, so that all can be concatenated */
@@ -402,43 +403,46 @@ static struct shk_model *make_model(uint64_t seed)
     return model;
 }
 
-static void submit(struct shk_session *session, const struct shk_model *model, uint64_t seed)
+/* `frames` of them as one batch. */
+static void submit(struct shk_session *session, const struct shk_model *model, uint64_t seed, uint32_t frames)
 {
     struct test_rng rng = {seed};
-    void *inputs[2] = {NULL, NULL};
-    for (uint32_t i = 0; i < shk_model_input_count(model); i++) {
+    void *inputs[2 * FRAMES];
+    uint32_t per_frame = shk_model_input_count(model), count = frames * per_frame;
+    for (uint32_t i = 0; i < count; i++) {
         struct shk_tensor_info info;
-        shk_model_get_tensor(model, shk_model_input(model, i), &info);
+        shk_model_get_tensor(model, shk_model_input(model, i % per_frame), &info);
         inputs[i] = malloc(info.bytes);
         test_random_bytes(&rng, inputs[i], info.bytes);
     }
-    test_ok(shk_session_submit_tensors(session, (const void *const *)inputs, shk_model_input_count(model),
-                                       NULL, NULL, &error),
-            &error);
-    free(inputs[0]);
-    free(inputs[1]);
+    test_ok(shk_session_submit_tensors(session, (const void *const *)inputs, count, NULL, NULL, &error), &error);
+    for (uint32_t i = 0; i < count; i++)
+        free(inputs[i]);
 }
 
-static void *read_output(struct shk_session *session, uint64_t ticket, uint32_t index, size_t bytes)
+static void *read_output(struct shk_session *session, uint64_t ticket, uint32_t frame, uint32_t index,
+                         size_t bytes)
 {
     void *data = malloc(bytes);
-    test_ok(shk_session_read_output(session, ticket, 0, index, data, bytes, &error), &error);
+    test_ok(shk_session_read_output(session, ticket, frame, index, data, bytes, &error), &error);
     return data;
 }
 
-static void compare_frame(const struct shk_model *model, struct shk_session *device, struct shk_session *cpu,
-                          uint64_t seed)
+static void compare_batch(const struct shk_model *model, struct shk_session *device, struct shk_session *cpu,
+                          uint64_t seed, uint32_t frames)
 {
     struct shk_result got, want;
     test_ok(shk_session_wait(device, UINT64_MAX, &got, &error), &error);
     test_ok(shk_session_wait(cpu, UINT64_MAX, &want, &error), &error);
-    for (uint32_t i = 0; i < shk_model_output_count(model); i++) {
+    for (uint32_t k = 0; k < frames * shk_model_output_count(model); k++) {
         struct shk_tensor_info info;
+        uint32_t frame = k % frames, i = k / frames;
         shk_model_get_tensor(model, shk_model_output(model, i), &info);
-        void *a = read_output(device, got.ticket, i, info.bytes),
-             *b = read_output(cpu, want.ticket, i, info.bytes);
-        ck_assert_msg(memcmp(a, b, info.bytes) == 0, "network %llu, frame %llu: output %u ('%s') differs",
-                      (unsigned long long)seed, (unsigned long long)got.ticket, i, info.name);
+        void *a = read_output(device, got.ticket, frame, i, info.bytes),
+             *b = read_output(cpu, want.ticket, frame, i, info.bytes);
+        ck_assert_msg(memcmp(a, b, info.bytes) == 0,
+                      "network %llu, batch %llu, frame %u of %u: output %u ('%s') differs",
+                      (unsigned long long)seed, (unsigned long long)got.ticket, frame, frames, i, info.name);
         free(a);
         free(b);
     }
@@ -451,15 +455,18 @@ static void run_network(uint64_t seed)
     struct shk_model *model = make_model(seed);
     struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
     struct shk_session *device = NULL, *cpu = NULL;
+    uint32_t frames = seed % 3 == 0 ? FRAMES : 1;
     params.keep_tensors = seed % 4 == 0;
+    params.batch_size = frames;
     test_ok(shk_session_create(test_device(), model, &params, &device, &error), &error);
     test_ok(shk_session_create(NULL, model, &params, &cpu, &error), &error);
-    for (uint64_t frame = 0; frame < 2; frame++) { /* both in flight */
-        submit(device, model, seed * 2 + frame);
-        submit(cpu, model, seed * 2 + frame);
+    for (uint32_t batch = 0; batch < 2; batch++) { /* both in flight; the second is not full */
+        uint32_t count = SHK_MAX(frames - batch, 1u);
+        submit(device, model, seed * 2 + batch, count);
+        submit(cpu, model, seed * 2 + batch, count);
     }
-    for (uint64_t frame = 0; frame < 2; frame++)
-        compare_frame(model, device, cpu, seed);
+    for (uint32_t batch = 0; batch < 2; batch++)
+        compare_batch(model, device, cpu, seed, SHK_MAX(frames - batch, 1u));
     shk_session_destroy(&device);
     shk_session_destroy(&cpu);
     shk_model_destroy(&model);

@@ -1,7 +1,5 @@
 /* Sessions: what the header promises about slots, order, misuse, frames and the pipeline cache.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <shrike/shrike.h>
-
 #include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -9,39 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "image_model.h"
 #include "support.h"
 
-#define SIZE     16
-#define CHANNELS 3
-#define BYTES    (SIZE * SIZE * CHANNELS)
-
 static struct shk_error error;
-
-static int32_t activation(struct shk_builder *b, const char *name, int32_t size)
-{
-    const float scale = 1.0f / 128.0f;
-    const int32_t zero_point = 0, dims[] = {1, size, size, CHANNELS};
-    return shk_builder_tensor(b, name, SHK_DTYPE_INT8, 4, dims, 1, &scale, &zero_point, 0, NULL, 0);
-}
-
-/* An image model: x -> max pool -> y; y + y -> z. Outputs y and z. */
-static struct shk_model *make_model(void)
-{
-    struct shk_builder *b = shk_builder_create();
-    struct shk_model *model = NULL;
-    void *data;
-    size_t size;
-    int32_t x = activation(b, "x", SIZE), y = activation(b, "y", SIZE / 2), z = activation(b, "z", SIZE / 2);
-    shk_builder_op(b, "MAX_POOL_2D", &x, 1, &y, 1, "stride_w=2 stride_h=2 filter_width=2 filter_height=2 padding=SAME");
-    shk_builder_op(b, "ADD", (int32_t[]){y, y}, 2, &z, 1, NULL);
-    shk_builder_set_inputs(b, &x, 1);
-    shk_builder_set_outputs(b, (int32_t[]){y, z}, 2);
-    test_ok(shk_builder_serialize(b, &data, &size, &error), &error);
-    test_ok(shk_model_load_memory(data, size, "pool-add", &model, &error), &error);
-    shk_builder_destroy(&b);
-    free(data);
-    return model;
-}
 
 static struct shk_session *make_session(struct shk_device *device, struct shk_model *model, uint32_t slots)
 {
@@ -137,9 +106,9 @@ END_TEST
 START_TEST(test_bad_params)
 {
     struct shk_model *model = make_model();
-    struct shk_session_params good = SHK_SESSION_PARAMS_DEFAULT, bad[7];
+    struct shk_session_params good = SHK_SESSION_PARAMS_DEFAULT, bad[9];
     struct shk_session *session = NULL;
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 9; i++)
         bad[i] = good;
     bad[0].frames_in_flight = 0;
     bad[1].frames_in_flight = 17;
@@ -148,7 +117,9 @@ START_TEST(test_bad_params)
     bad[4].max_detections = 1001;
     bad[5].std[0] = -1.0f;
     bad[6].resize = (enum shk_resize)9;
-    for (size_t i = 0; i < 7; i++) {
+    bad[7].batch_size = 0;
+    bad[8].batch_size = 33;
+    for (size_t i = 0; i < 9; i++) {
         ck_assert_int_eq(shk_session_create(test_device(), model, &bad[i], &session, &error),
                          SHK_ERROR_INVALID_ARGUMENT);
         ck_assert_ptr_null(session);

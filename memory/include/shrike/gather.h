@@ -29,19 +29,18 @@ SHK_API void shk_gather_destroy(struct shk_gather **gather);
 struct shk_gather_plane {
     /* Two-dimensional, one sample, mip level 0 and layer 0, created with VK_IMAGE_USAGE_TRANSFER_SRC_BIT and either for
      * all queue families or last used by that of the device's queue. It is in `layout`, which is neither UNDEFINED nor
-     * PREINITIALIZED, and
-     * is so again afterwards. Two planes may be of one image with several planes. */
+     * PREINITIALIZED, and is so again afterwards. Two planes may be of one image with several planes. */
     VkImage image;
     VkImageLayout layout;
     VkImageAspectFlagBits aspect; /* COLOR, or PLANE_0, 1, 2 */
     uint32_t width, height;       /* texels of the plane */
-    uint32_t texel_size;          /* bytes */
+    uint32_t texel_size;          /* bytes: 1, 2 or 4 */
     /* Where `image` is VK_NULL_HANDLE: created with VK_BUFFER_USAGE_TRANSFER_SRC_BIT. `buffer_size` bytes are copied
      * from `buffer_offset` on as they are; strides stay. */
     VkBuffer buffer;
     VkDeviceSize buffer_offset, buffer_size;
 
-    /* Where to, in the memory that comes out: multiples of 4, for images also of the texel size. */
+    /* Where to, in the memory that comes out: multiples of 4. */
     size_t offset;
     uint32_t stride; /* images only: bytes from row to row */
 };

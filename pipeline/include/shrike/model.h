@@ -113,7 +113,7 @@ SHK_API enum shk_status shk_model_get_memory(const struct shk_model *model, stru
                                              struct shk_error *error);
 
 /* How a model's outputs become detections. Settled when the model is loaded: by its sidecar, else by its outputs where
- * types, shapes, quantization and the ops behind them leave no doubt. All but the first two are followed by
+ * types, shapes, quantization and the ops behind them leave no doubt. From SHK_DECODER_YOLOX on they are followed by
  * class-aware non-maximum suppression of the 4096 best boxes; the score of a box is that of its best class, times
  * its objectness where the model has one. */
 enum shk_decoder {
@@ -123,8 +123,10 @@ enum shk_decoder {
     SHK_DECODER_YOLOX,          /* 1 x N x (5 + classes): boxes of cells, objectness and classes as probabilities */
     SHK_DECODER_YOLOV3,         /* 1 x H x W x anchors * (5 + classes), one or more; the anchors from the sidecar */
     SHK_DECODER_YOLOV8,         /* 1 x (4 + classes) x N: boxes decoded by the model, no objectness */
+    SHK_DECODER_YOLOV5,         /* as YOLOV3, or 1 x N x (5 + classes): boxes decoded by the model */
+    SHK_DECODER_SSD_ANCHORS,    /* 1 x N x 4 and 1 x N x classes: a raw SSD head; the anchors from the sidecar */
 };
-/* "none", "ssd", "classification", "yolox", "yolov3", "yolov8": as sidecars name them. */
+/* "none", "ssd", "classification", "yolox", "yolov3", "yolov5", "yolov8", "ssd-anchors": as sidecars name them. */
 SHK_API const char *shk_decoder_string(enum shk_decoder decoder);
 SHK_API enum shk_decoder shk_model_decoder(const struct shk_model *model);
 

@@ -15,6 +15,10 @@
  * Planning, packing, pipeline creation and recording happen in shk_session_create() (and, for a new frame
  * format, in shk_session_configure() and shk_stream_create()): nothing is allocated per frame after that.
  *
+ * A lost device (SHK_ERROR_DEVICE_LOST) stays lost: from then on submit and wait of every session on it say so at once.
+ * The way on is a new device with new sessions. What was in flight has no result; its memory is the caller's again when
+ * shk_session_destroy() has returned.
+ *
  * Threads: one thread may submit while another waits and releases, and others create, check with and destroy streams.
  * Two threads must not submit at once, nor wait at once; create, configure and destroy of the session may not race
  * with anything. Sessions are independent. */
@@ -151,8 +155,8 @@ struct shk_batch_frame {
 };
 
 /* Sends 1 to batch_size frames, of any streams of this session, to the device in one go: every layer of the network is
- * one dispatch for all of them. Copies no pixels and never blocks on the device. Nothing is sent if one of the frames
- * is refused; the message names it. Errors: SHK_ERROR_BUSY (no free slot), SHK_ERROR_INVALID_ARGUMENT (count; a
+ * one dispatch for all of them. Copies no pixels and never blocks on the device. After a failure nothing was sent and the
+ * slot is free; if one of the frames is refused, the message names it. Errors: SHK_ERROR_BUSY (no free slot), SHK_ERROR_INVALID_ARGUMENT (count; a
  * plane that leaves its memory, a crop outside the frame or empty), SHK_ERROR_UNSUPPORTED (memory of another device, an
  * offset or stride that is no multiple of 4, more memory than this device can bind: copy the frame into memory of
  * shk_memory_alloc()), SHK_ERROR_DEVICE_LOST, SHK_ERROR_DRIVER. */
@@ -205,7 +209,8 @@ struct shk_result {
     struct shk_stage_time stages[SHK_STAGE_COUNT];
 };
 
-/* Waits for the oldest frame that has not been waited for. timeout_ns 0: ask only; UINT64_MAX: for ever.
+/* Waits for the oldest frame that has not been waited for. timeout_ns 0: ask only; UINT64_MAX: for ever. A failure
+ * leaves it the oldest: the next call is about the same frame.
  * Errors: SHK_ERROR_TIMEOUT (call again), SHK_ERROR_INVALID_ARGUMENT (nothing was submitted),
  * SHK_ERROR_DEVICE_LOST, SHK_ERROR_DRIVER. */
 SHK_API enum shk_status shk_session_wait(struct shk_session *session, uint64_t timeout_ns,

@@ -3,6 +3,7 @@
 #ifndef SHRIKE_H
 #define SHRIKE_H
 
+#include <shrike/batch.h>
 #include <shrike/builder.h>
 #include <shrike/device.h>
 #include <shrike/gather.h>
