@@ -33,6 +33,11 @@ static gboolean find_detection(GstAnalyticsRelationMeta *meta, const struct trac
     return FALSE;
 }
 
+gboolean track_analytics_present(GstBuffer *buffer)
+{
+    return gst_buffer_get_analytics_relation_meta(buffer) != NULL;
+}
+
 gboolean track_analytics_attach(GstBuffer *buffer, const struct track_analytics_object *object)
 {
     GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta(buffer);
@@ -48,6 +53,11 @@ gboolean track_analytics_attach(GstBuffer *buffer, const struct track_analytics_
 }
 
 #else
+
+gboolean track_analytics_present(GstBuffer *buffer)
+{
+    return FALSE;
+}
 
 gboolean track_analytics_attach(GstBuffer *buffer, const struct track_analytics_object *object)
 {

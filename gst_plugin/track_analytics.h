@@ -14,6 +14,9 @@ struct track_analytics_object {
     GstClockTime first_seen, last_seen;
 };
 
+/* Whether the buffer has a GstAnalyticsRelationMeta. */
+gboolean track_analytics_present(GstBuffer *buffer);
+
 /* Looks for the GstAnalyticsODMtd that has this box and label and no track yet. If there is one, adds a
  * GstAnalyticsTrackingMtd and relates the detection to it (GST_ANALYTICS_REL_TYPE_RELATE_TO, detection first,
  * as other trackers do it). FALSE: there is none, as after meta=roi, and nothing was added. `buffer` must be

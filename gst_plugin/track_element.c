@@ -68,6 +68,7 @@ struct _GstShrikeTrack {
     struct tracker *tracker;
     struct track_frame frame;
     struct tracker_object predicted[TRACKER_MAX_TRACKS];
+    guint kinds; /* enum detect_meta_kinds: what was on the last inferred frame that had objects */
     guint64 left_out;
     guint width, height;
     GstClockTime duration; /* of a frame, as caps say */
@@ -115,6 +116,8 @@ static void follow(GstShrikeTrack *self, GstBuffer *buffer)
     track_meta_read(frame, buffer, self->width, self->height);
     self->left_out += frame->left_out;
     tracker_advance(self->tracker, GST_BUFFER_PTS(buffer), duration);
+    if (frame->status == TRACK_INFERRED && frame->count > 0)
+        self->kinds = frame->kinds;
     if (frame->status == TRACK_INFERRED)
         tracker_update(self->tracker, frame->objects, frame->count);
     else
@@ -125,7 +128,7 @@ static void follow(GstShrikeTrack *self, GstBuffer *buffer)
 static void predict(GstShrikeTrack *self, GstBuffer *buffer)
 {
     guint count = tracker_predict(self->tracker, self->predicted, TRACKER_MAX_TRACKS);
-    guint added = track_meta_add_predicted(buffer, self->predicted, count, self->width, self->height);
+    guint added = track_meta_add_predicted(&self->frame, buffer, self->predicted, count, self->kinds);
     GST_LOG_OBJECT(self, "predicted %u objects, %u of them inside of the frame", count, added);
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "shrike_meta.h"
+#include "track_analytics.h"
 
 /* A region's pixels are whole and may have been scaled since; what has another label must lie closer. */
 #define EDGE_TOLERANCE 1.0
@@ -75,6 +76,7 @@ static void read_regions(struct track_frame *frame, GstBuffer *buffer)
                                         .confidence = -1};
         read_class(&object, gst_video_region_of_interest_meta_get_param(region, SHRIKE_DETECTION_PARAMS));
         append(frame, &object, region, -1);
+        frame->kinds |= DETECT_META_ROI;
     }
 }
 
@@ -150,6 +152,9 @@ void track_meta_read(struct track_frame *frame, GstBuffer *buffer, guint width, 
 {
     const GstStructure *fields = latency_of(buffer);
     frame->count = frame->left_out = 0;
+    frame->width = width;
+    frame->height = height;
+    frame->kinds = track_analytics_present(buffer) ? DETECT_META_ANALYTICS : 0;
     read_status(frame, fields);
     read_regions(frame, buffer);
     read_detections(frame, detections_of(fields), width, height);
@@ -165,7 +170,6 @@ static void set_id(GstStructure *structure, const char *field, gint id)
         gst_structure_remove_field(structure, field);
 }
 
-/* Where a GstAnalyticsTrackingMtd would be added, too, and related to the object's GstAnalyticsODMtd. */
 static void number_region(GstVideoRegionOfInterestMeta *region, gint id)
 {
     GstStructure *detection = gst_video_region_of_interest_meta_get_param(region, SHRIKE_DETECTION_PARAMS);
@@ -205,11 +209,52 @@ static void number_detections(const struct track_frame *frame, GstStructure *fie
     gst_structure_take_value(fields, SHRIKE_FIELD_DETECTIONS, &numbered);
 }
 
+/* As shrikedetect rounds, in float. */
+static guint to_pixel(double value, guint size)
+{
+    return (guint)CLAMP((gfloat)(value / size) * (gfloat)size + 0.5f, 0, (gfloat)size);
+}
+
+static struct detect_analytics_object to_pixels(const struct track_frame *frame,
+                                                const struct tracker_object *object)
+{
+    guint left = to_pixel(object->box.x_min, frame->width), top = to_pixel(object->box.y_min, frame->height);
+    guint right = to_pixel(object->box.x_max, frame->width),
+          bottom = to_pixel(object->box.y_max, frame->height);
+    return (struct detect_analytics_object){object->class_id, left,         top,
+                                            right - left,     bottom - top, (gfloat)object->confidence};
+}
+
+static void number_analytics(GstBuffer *buffer, const struct tracker_object *object,
+                             const struct detect_analytics_object *at)
+{
+    const struct track_analytics_object track = {.track_id = (guint64)object->track_id,
+                                                 .label = at->label,
+                                                 .x = at->x,
+                                                 .y = at->y,
+                                                 .width = at->width,
+                                                 .height = at->height,
+                                                 .first_seen = object->first_seen,
+                                                 .last_seen = object->last_seen};
+    track_analytics_attach(buffer, &track);
+}
+
+static void number_object(const struct track_frame *frame, GstBuffer *buffer, guint index)
+{
+    const struct tracker_object *object = &frame->objects[index];
+    GstVideoRegionOfInterestMeta *region = frame->regions[index];
+    if (region)
+        number_region(region, object->track_id);
+    if (object->track_id > 0 && frame->kinds & DETECT_META_ANALYTICS) {
+        struct detect_analytics_object at = to_pixels(frame, object);
+        number_analytics(buffer, object, &at);
+    }
+}
+
 void track_meta_write(const struct track_frame *frame, GstBuffer *buffer)
 {
     for (guint i = 0; i < frame->count; i++)
-        if (frame->regions[i])
-            number_region(frame->regions[i], frame->objects[i].track_id);
+        number_object(frame, buffer, i);
     GstStructure *fields = latency_of(buffer);
     if (fields)
         number_detections(frame, fields);
@@ -217,9 +262,9 @@ void track_meta_write(const struct track_frame *frame, GstBuffer *buffer)
 
 /* ---- Predictions ---- */
 
-static GstStructure *describe(const struct tracker_object *object, const struct tracker_box *box,
-                              double width, double height)
+static GstStructure *describe(const struct tracker_object *object, double width, double height)
 {
+    const struct tracker_box *box = &object->box;
     GstStructure *detection =
         gst_structure_new(SHRIKE_DETECTION_PARAMS, SHRIKE_FIELD_X_MIN, G_TYPE_DOUBLE, box->x_min / width,
                           SHRIKE_FIELD_Y_MIN, G_TYPE_DOUBLE, box->y_min / height, SHRIKE_FIELD_X_MAX,
@@ -232,15 +277,21 @@ static GstStructure *describe(const struct tracker_object *object, const struct 
     return detection;
 }
 
-static void add_region(GstBuffer *buffer, const struct tracker_object *object, const struct tracker_box *box,
+static void add_region(GstBuffer *buffer, const struct detect_analytics_object *at, gint id,
                        const GstStructure *detection)
 {
-    guint left = (guint)(box->x_min + 0.5), top = (guint)(box->y_min + 0.5);
-    guint right = (guint)(box->x_max + 0.5), bottom = (guint)(box->y_max + 0.5);
     GstVideoRegionOfInterestMeta *region = gst_buffer_add_video_region_of_interest_meta_id(
-        buffer, object->class_id, left, top, right - left, bottom - top);
+        buffer, at->label, at->x, at->y, at->width, at->height);
     gst_video_region_of_interest_meta_add_param(region, gst_structure_copy(detection));
-    number_region(region, object->track_id);
+    number_region(region, id);
+}
+
+static void add_analytics(GstBuffer *buffer, const struct tracker_object *object,
+                          const struct detect_analytics_object *at)
+{
+    detect_analytics_attach(buffer, at, 1, FALSE);
+    if (object->track_id > 0)
+        number_analytics(buffer, object, at);
 }
 
 /* Takes `detection`. */
@@ -266,8 +317,24 @@ static gboolean clip(struct tracker_box *box, double width, double height)
     return box->x_max - box->x_min >= 1 && box->y_max - box->y_min >= 1;
 }
 
-guint track_meta_add_predicted(GstBuffer *buffer, const struct tracker_object objects[], guint count,
-                               guint width, guint height)
+static gboolean add_object(const struct track_frame *frame, GstBuffer *buffer, GValue *list,
+                           const struct tracker_object *predicted, guint kinds)
+{
+    struct tracker_object object = *predicted;
+    if (!clip(&object.box, frame->width, frame->height))
+        return FALSE;
+    struct detect_analytics_object at = to_pixels(frame, &object);
+    GstStructure *detection = describe(&object, frame->width, frame->height);
+    if (kinds & DETECT_META_ROI)
+        add_region(buffer, &at, object.track_id, detection);
+    if (kinds & DETECT_META_ANALYTICS)
+        add_analytics(buffer, &object, &at);
+    append_entry(list, &object, detection);
+    return TRUE;
+}
+
+guint track_meta_add_predicted(const struct track_frame *frame, GstBuffer *buffer,
+                               const struct tracker_object objects[], guint count, guint kinds)
 {
     GstStructure *fields = latency_of(buffer);
     const GValue *found = detections_of(fields);
@@ -277,15 +344,8 @@ guint track_meta_add_predicted(GstBuffer *buffer, const struct tracker_object ob
         gst_value_init_and_copy(&list, found);
     else
         g_value_init(&list, GST_TYPE_ARRAY);
-    for (guint i = 0; i < count; i++) {
-        struct tracker_box box = objects[i].box;
-        if (!clip(&box, width, height))
-            continue;
-        GstStructure *detection = describe(&objects[i], &box, width, height);
-        add_region(buffer, &objects[i], &box, detection);
-        append_entry(&list, &objects[i], detection);
-        added++;
-    }
+    for (guint i = 0; i < count; i++)
+        added += add_object(frame, buffer, &list, &objects[i], kinds);
     /* adding metas does not move the others */
     if (fields)
         gst_structure_take_value(fields, SHRIKE_FIELD_DETECTIONS, &list);

@@ -6,6 +6,7 @@
 
 #include <gst/video/video.h>
 
+#include "detect_analytics.h"
 #include "tracker.h"
 
 G_BEGIN_DECLS
@@ -21,6 +22,8 @@ enum track_status {
 struct track_frame {
     enum track_status status;
     guint64 age; /* of held detections */
+    guint kinds; /* enum detect_meta_kinds: what the objects are written as, besides ShrikeLatency */
+    guint width, height;
     guint count;
     guint left_out; /* there was no room for so many */
     struct tracker_object objects[TRACKER_MAX_OBJECTS];
@@ -36,10 +39,11 @@ void track_meta_read(struct track_frame *frame, GstBuffer *buffer, guint width, 
  */
 void track_meta_write(const struct track_frame *frame, GstBuffer *buffer);
 
-/* Adds regions and entries, flagged as predicted, for the parts of objects that are inside of the frame.
- * Returns how many. */
-guint track_meta_add_predicted(GstBuffer *buffer, const struct tracker_object objects[], guint count,
-                               guint width, guint height);
+/* Adds objects to the frame that was read, flagged as predicted: what is inside of it, as entries and as
+ * `kinds` (enum detect_meta_kinds; GstAnalytics has no flag). Returns how many. frame->regions is not valid
+ * any more. */
+guint track_meta_add_predicted(const struct track_frame *frame, GstBuffer *buffer,
+                               const struct tracker_object objects[], guint count, guint kinds);
 
 G_END_DECLS
 #endif

@@ -242,6 +242,60 @@ START_TEST(test_tracks)
 }
 END_TEST
 
+/* Every detection has a track with the number of its entry. */
+static void check_numbers(GstBuffer *buffer)
+{
+    GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta(buffer);
+    const GValue *list = gst_structure_get_value(elements_latency(buffer), "detections");
+    GstAnalyticsODMtd detection;
+    gpointer state = NULL;
+    guint i = 0;
+    while (
+        gst_analytics_relation_meta_iterate(meta, &state, gst_analytics_od_mtd_get_mtd_type(), &detection)) {
+        GstAnalyticsTrackingMtd track;
+        GstClockTime first, last;
+        guint64 number;
+        gboolean lost;
+        gint id;
+        ck_assert_uint_lt(i, gst_value_array_get_size(list));
+        ck_assert(gst_structure_get_int(gst_value_get_structure(gst_value_array_get_value(list, i++)),
+                                        "track_id", &id));
+        ck_assert(gst_analytics_relation_meta_get_direct_related(
+            meta, detection.id, GST_ANALYTICS_REL_TYPE_RELATE_TO, gst_analytics_tracking_mtd_get_mtd_type(),
+            NULL, &track));
+        ck_assert(gst_analytics_tracking_mtd_get_info(&track, &number, &first, &last, &lost));
+        ck_assert(number == (guint64)id && first == 0 && last == 0 && !lost);
+    }
+    ck_assert_uint_eq(i, gst_value_array_get_size(list));
+    ck_assert_uint_eq(count_mtds(buffer, gst_analytics_tracking_mtd_get_mtd_type()), i);
+}
+
+/* On a frame that was inferred, and on one for which the boxes are predicted. */
+START_TEST(test_tracker)
+{
+    static const char *const kinds[] = {"both", "analytics"};
+    for (gsize k = 0; k < G_N_ELEMENTS(kinds); k++) {
+        GstBus *bus;
+        char *launch =
+            g_strdup_printf(DETECT " inference-interval=2 meta=%s ! shriketrack min-hits=1", kinds[k]);
+        GstHarness *harness = elements_harness(launch, CAPS, &bus);
+        for (guint i = 0; i < 2; i++) {
+            GstBuffer *buffer = elements_picture(CAPS, 4);
+            GST_BUFFER_PTS(buffer) = i * 40 * GST_MSECOND;
+            ck_assert_int_eq(gst_harness_push(harness, buffer), GST_FLOW_OK);
+            buffer = gst_harness_pull(harness);
+            ck_assert_uint_ge(elements_detection_count(buffer), 1);
+            ck_assert_uint_eq(count_regions(buffer), k == 0 ? elements_detection_count(buffer) : 0);
+            check_numbers(buffer);
+            gst_buffer_unref(buffer);
+        }
+        elements_no_error(bus);
+        elements_teardown(&harness, &bus);
+        g_free(launch);
+    }
+}
+END_TEST
+
 #else
 
 /* Only what the build can write is the default; asking for more is a warning, and ROI metas. */
@@ -290,6 +344,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_classes);
     tcase_add_test(tcase, test_no_class);
     tcase_add_test(tcase, test_tracks);
+    tcase_add_test(tcase, test_tracker);
 #else
     tcase_add_test(tcase, test_too_old);
     tcase_add_test(tcase, test_default);

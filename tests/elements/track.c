@@ -209,6 +209,29 @@ START_TEST(test_passed)
 }
 END_TEST
 
+/* Predictions are written as the objects were: here as entries only. */
+START_TEST(test_predicted_as_found)
+{
+    GstHarness *harness = gst_harness_new_parse("shriketrack min-hits=1");
+    const struct thing cat = {"cat", 16, 50, 50, 90, 50};
+    GstBuffer *buffer = empty_frame(0);
+    GValue list = G_VALUE_INIT;
+    gst_harness_set_src_caps_str(harness, CAPS);
+    g_value_init(&list, GST_TYPE_ARRAY);
+    append_entry(&list, &cat);
+    set_list(buffer, &list, "inferred", 0);
+    gst_buffer_unref(track(harness, buffer));
+    for (guint i = 1; i < 4; i++) {
+        buffer = track(harness, frame(i, "passed", 0, NULL, 0));
+        ck_assert_uint_eq(count_regions(buffer), 0);
+        ck_assert_uint_eq(elements_detection_count(buffer), 1);
+        ck_assert_int_eq(entry_id(buffer, 0), 1);
+        gst_buffer_unref(buffer);
+    }
+    gst_harness_teardown(harness);
+}
+END_TEST
+
 /* However many frames pass: only time ends a track. */
 START_TEST(test_passing_is_no_miss)
 {
@@ -291,6 +314,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_others_numbers);
     tcase_add_test(tcase, test_match_classes);
     tcase_add_test(tcase, test_passed);
+    tcase_add_test(tcase, test_predicted_as_found);
     tcase_add_test(tcase, test_passing_is_no_miss);
     tcase_add_test(tcase, test_leaving);
     tcase_add_test(tcase, test_held);
