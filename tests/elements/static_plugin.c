@@ -13,10 +13,12 @@ START_TEST(test_static)
     gst_object_unref(plugin);
     GstElement *detect = gst_element_factory_make("shrikedetect", NULL);
     GstElement *overlay = gst_element_factory_make("shrikeoverlay", NULL);
-    ck_assert(detect && overlay);
+    GstElement *json = gst_element_factory_make("shrikejson", NULL);
+    ck_assert(detect && overlay && json);
     ck_assert_ptr_nonnull(gst_meta_get_info("ShrikeLatency"));
     gst_object_unref(gst_object_ref_sink(detect));
     gst_object_unref(gst_object_ref_sink(overlay));
+    gst_object_unref(gst_object_ref_sink(json));
 }
 END_TEST
 
