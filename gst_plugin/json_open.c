@@ -84,10 +84,15 @@ static gboolean is_socket(const char *path)
     return stat(path, &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
+gboolean json_open_is_stdout(const char *location)
+{
+    return strcmp(location, "-") == 0 || strcmp(location, "/dev/stdout") == 0;
+}
+
 int json_open_file(const char *location, gboolean append, GError **error)
 {
     int fd;
-    if (strcmp(location, "-") == 0 || strcmp(location, "/dev/stdout") == 0) {
+    if (json_open_is_stdout(location)) {
         fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
         if (fd < 0)
             json_open_set_error(error, GST_RESOURCE_ERROR_OPEN_WRITE, "cannot write to", "stdout", errno);

@@ -13,6 +13,7 @@ G_BEGIN_DECLS
 
 /* "-" and "/dev/stdout" are the standard output, of which this is a duplicate: neither emptied nor rewound.
  * Other files are created, and emptied unless `append`. A FIFO must have a reader. */
+gboolean json_open_is_stdout(const char *location);
 int json_open_file(const char *location, gboolean append, GError **error);
 
 /* Connects to the program that listens at `path`. Does not wait. */

@@ -95,6 +95,7 @@ void json_outlet_append(struct json_outlet *outlet, struct json_queued_line *lin
 {
     outlet->waiting[(outlet->first + outlet->count) % outlet->capacity] = line;
     outlet->count++;
+    outlet->used = TRUE;
     line->users++;
 }
 

@@ -41,6 +41,7 @@ struct json_outlet {
     int fd; /* owned */
     enum json_outlet_kind kind;
     gboolean expired; /* does not take its lines: to be closed */
+    gboolean used;    /* there was a line for it */
     guint capacity, first, count;
     struct json_queued_line **waiting; /* a ring */
     struct json_queued_line *current;  /* is being written, up to `offset`: never dropped */

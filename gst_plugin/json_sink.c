@@ -131,7 +131,8 @@ gboolean json_sink_start(struct json_sink *sink, const struct json_sink_settings
             "there is nothing to write to: set location (\"-\" is the standard output), or socket-path");
         return FALSE;
     }
-    sink->location = g_strdup(settings->location);
+    if (settings->location)
+        sink->location = g_strdup(json_open_is_stdout(settings->location) ? "stdout" : settings->location);
     sink->socket_path = g_strdup(settings->socket_path);
     sink->max_queue = settings->max_queue;
     sink->accept_after = 0;

@@ -9,8 +9,9 @@
  * json_sink_set_flushing() and json_sink_get_counts() may be called from any thread.
  *
  * Messages are posted on the bus as from `element`: an error when the file cannot be written any more; a
- * warning when the first line is dropped because a reader is slow, and one when the first reader leaves. When
- * the number of readers changes, "notify::stats" is emitted, from the thread that writes.
+ * warning when the first line is dropped because a reader is slow, and one when the first reader leaves that
+ * there were lines for. When the number of readers changes, "notify::stats" is emitted, from the thread that
+ * writes.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef SHRIKE_GST_JSON_SINK_H
 #define SHRIKE_GST_JSON_SINK_H

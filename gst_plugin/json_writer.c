@@ -99,14 +99,16 @@ static void tell_left(struct json_sink *sink, guint64 lost)
     g_free(path);
 }
 
+/* Who wants to listen at our path connects to see whether somebody does (json_open_listen()): no reader has
+ * left then. */
 static void reader_left(struct json_sink *sink, guint index)
 {
     g_mutex_lock(&sink->lock);
     guint64 before = sink->counts.dropped;
+    gboolean tell = !sink->told_left && (sink->readers[index]->used || sink->listener.fd < 0);
     json_sink_remove_reader(sink, index);
     guint64 lost = sink->counts.dropped - before;
-    gboolean tell = !sink->told_left;
-    sink->told_left = TRUE;
+    sink->told_left |= tell;
     g_mutex_unlock(&sink->lock);
     GST_INFO_OBJECT(sink->element, "reader %u of \"%s\" has left, %" G_GUINT64_FORMAT " lines are dropped",
                     index, sink->socket_path, lost);

@@ -14,11 +14,13 @@ START_TEST(test_static)
     GstElement *detect = gst_element_factory_make("shrikedetect", NULL);
     GstElement *overlay = gst_element_factory_make("shrikeoverlay", NULL);
     GstElement *track = gst_element_factory_make("shriketrack", NULL);
-    ck_assert(detect && overlay && track);
+    GstElement *json = gst_element_factory_make("shrikejson", NULL);
+    ck_assert(detect && overlay && track && json);
     ck_assert_ptr_nonnull(gst_meta_get_info("ShrikeLatency"));
     gst_object_unref(gst_object_ref_sink(detect));
     gst_object_unref(gst_object_ref_sink(overlay));
     gst_object_unref(gst_object_ref_sink(track));
+    gst_object_unref(gst_object_ref_sink(json));
 }
 END_TEST
 
