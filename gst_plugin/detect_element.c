@@ -119,6 +119,7 @@ static gboolean ensure_engine(GstShrikeDetect *self, struct engine_settings *set
     GST_OBJECT_LOCK(self);
     gboolean reopen = self->settings_changed || self->failed;
     self->settings_changed = FALSE;
+    self->files_changed = FALSE;
     engine_settings_copy(settings, &self->settings);
     GST_OBJECT_UNLOCK(self);
     if (reopen)
@@ -257,18 +258,30 @@ void gst_shrike_detect_follow_files(GstShrikeDetect *self)
     engine_get_files(engine, &model_file, &label_file);
     engine_close(engine);
     GST_OBJECT_LOCK(self);
-    g_free(self->settings.model_file);
-    g_free(self->settings.label_file);
-    self->settings.model_file = model_file;
-    self->settings.label_file = label_file;
+    gboolean follow = !self->files_changed;
+    if (follow) {
+        g_free(self->settings.model_file);
+        g_free(self->settings.label_file);
+        self->settings.model_file = g_steal_pointer(&model_file);
+        self->settings.label_file = g_steal_pointer(&label_file);
+    }
     GST_OBJECT_UNLOCK(self);
+    g_free(model_file);
+    g_free(label_file);
+    if (!follow)
+        return;
     g_object_notify(G_OBJECT(self), "model-file");
     g_object_notify(G_OBJECT(self), "label-file");
 }
 
-static void swapped(GstElement *element)
+static void swapped(GstElement *element, guint number)
 {
-    gst_shrike_detect_follow_files(GST_SHRIKE_DETECT(element));
+    GstShrikeDetect *self = GST_SHRIKE_DETECT(element);
+    GST_OBJECT_LOCK(self);
+    if (self->files_number == number)
+        self->files_changed = FALSE;
+    GST_OBJECT_UNLOCK(self);
+    gst_shrike_detect_follow_files(self);
 }
 
 void gst_shrike_detect_swap_model(GstShrikeDetect *self)
@@ -280,8 +293,9 @@ void gst_shrike_detect_swap_model(GstShrikeDetect *self)
     GST_OBJECT_LOCK(self);
     engine_settings_copy(&settings, &self->settings);
     self->settings_changed = FALSE;
+    guint number = self->files_number;
     GST_OBJECT_UNLOCK(self);
-    engine_swap(engine, GST_ELEMENT(self), &settings, swapped);
+    engine_swap(engine, GST_ELEMENT(self), &settings, number, swapped);
     engine_settings_clear(&settings);
     engine_close(engine);
 }

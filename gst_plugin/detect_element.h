@@ -51,6 +51,8 @@ struct _GstShrikeDetect {
     /* object lock */
     struct engine_settings settings;
     gboolean settings_changed; /* since the engine was opened */
+    gboolean files_changed;    /* model-file or label-file are not what the engine runs, but what it is to run */
+    guint files_number;        /* of the last such change */
     struct detect_options options;
     guint meta; /* enum detect_meta_kinds, as asked for */
     enum detect_region_source region_source;
@@ -91,7 +93,8 @@ struct _GstShrikeDetect {
 /* The stats property. */
 GstStructure *gst_shrike_detect_describe_stats(GstShrikeDetect *self);
 
-/* Reads model-file and label-file from the engine, whose model somebody has changed. */
+/* Reads model-file and label-file from the engine, whose model somebody has changed, unless other ones were set
+ * meanwhile. */
 void gst_shrike_detect_follow_files(GstShrikeDetect *self);
 /* Has the engine change its model, if it runs. */
 void gst_shrike_detect_swap_model(GstShrikeDetect *self);

@@ -165,6 +165,10 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
         self->settings_changed = TRUE;
     else
         known = set_option(self, id, value);
+    if (id == PROP_MODEL_FILE || id == PROP_LABEL_FILE) {
+        self->files_changed = TRUE;
+        self->files_number++;
+    }
     GST_OBJECT_UNLOCK(self);
     if (!known)
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);

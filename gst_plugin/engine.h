@@ -135,10 +135,10 @@ gboolean engine_cancel(struct engine_stream *stream, struct engine_job *const *j
 
 /* Loads the model_file and label_file of `settings` beside the running model, in a thread of its own, and lets them take
  * over between two batches. `element` gets a warning if that fails, and the old model runs on; else an element message
- * "shrike-model". `done` is then called from that thread. A second request while one is at work waits; of several that
- * wait the newest wins, and `done` is not called for the others. */
-void engine_swap(struct engine *engine, GstElement *element, const struct engine_settings *settings,
-                 void (*done)(GstElement *element));
+ * "shrike-model". `done` is then called from that thread, with `number`. A second request while one is at work waits;
+ * of several that wait the newest wins, and `done` is not called for the others. */
+void engine_swap(struct engine *engine, GstElement *element, const struct engine_settings *settings, guint number,
+                 void (*done)(GstElement *element, guint number));
 
 G_END_DECLS
 #endif

@@ -50,6 +50,22 @@ static gboolean load_labels(struct engine_model *model, const struct engine_sett
 
 /* ---- the session ---- */
 
+/* batch-size=0: as large as costs no latency, measured. */
+static gboolean choose_batch(struct engine_model *model, struct shk_device *device,
+                             const struct engine_settings *settings, struct shk_session_params *params,
+                             struct shk_error *error)
+{
+    if (params->batch_size > 0)
+        return TRUE;
+    struct shk_batch_search_params search = SHK_BATCH_SEARCH_PARAMS_QUICK;
+    struct shk_batch_point points[SHK_MAX_BATCH_SIZE];
+    guint count = G_N_ELEMENTS(points);
+    params->batch_size = 1;
+    search.session = *params;
+    search.latency_budget_ns = settings->latency_budget;
+    return shk_batch_search(device, model->model, &search, points, &count, &params->batch_size, error) == SHK_OK;
+}
+
 static gboolean create_session(struct engine_model *model, struct shk_device *device,
                                const struct engine_settings *settings, struct shk_log log,
                                struct shk_error *error)
@@ -65,12 +81,13 @@ static gboolean create_session(struct engine_model *model, struct shk_device *de
     char *default_dir = g_build_filename(g_get_user_cache_dir(), "shrike", NULL);
     const char *cache_dir = settings->cache_dir ? settings->cache_dir : default_dir;
     params.cache_dir = engine_settings_is_set(cache_dir) ? cache_dir : NULL;
-    enum shk_status status = shk_session_create(device, model->model, &params, &model->session, error);
+    gboolean created = choose_batch(model, device, settings, &params, error) &&
+                       shk_session_create(device, model->model, &params, &model->session, error) == SHK_OK;
     g_free(default_dir);
     model->slots = params.frames_in_flight;
     model->batch_size = params.batch_size;
     model->op_count = settings->profile_ops ? shk_model_op_count(model->model) : 0;
-    return status == SHK_OK;
+    return created;
 }
 
 static gboolean run_once(struct engine_model *model, const void *const *inputs, guint count, GstClockTime *time,

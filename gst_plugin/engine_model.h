@@ -4,7 +4,7 @@
 #define SHRIKE_GST_ENGINE_MODEL_H
 
 #include <gst/gst.h>
-#include <shrike/session.h>
+#include <shrike/batch.h>
 
 #include "engine_settings.h"
 

@@ -78,7 +78,8 @@ void engine_replace_device(struct engine *engine)
 
 struct engine_swap_request {
     GstElement *element;
-    void (*done)(GstElement *element);
+    guint number;
+    void (*done)(GstElement *element, guint number);
     struct engine_settings settings;
 };
 
@@ -185,16 +186,17 @@ static gpointer swap_models(gpointer data)
         if (!request)
             return NULL;
         do_swap(engine, request);
-        request->done(request->element);
+        request->done(request->element, request->number);
         free_request(request);
     }
 }
 
-void engine_swap(struct engine *engine, GstElement *element, const struct engine_settings *settings,
-                 void (*done)(GstElement *element))
+void engine_swap(struct engine *engine, GstElement *element, const struct engine_settings *settings, guint number,
+                 void (*done)(GstElement *element, guint number))
 {
     struct engine_swap_request *request = g_new0(struct engine_swap_request, 1);
     request->element = gst_object_ref(element);
+    request->number = number;
     request->done = done;
     engine_settings_copy(&request->settings, settings);
     g_mutex_lock(&engine->lock);
