@@ -106,15 +106,49 @@ static GstVideoRegionOfInterestMeta *nth_region(GstBuffer *buffer, gint index)
     return (GstVideoRegionOfInterestMeta *)meta;
 }
 
-static void classify_region(GstVideoRegionOfInterestMeta *region, GQuark name, const struct shk_detection *detection)
+static GstStructure *describe_class(GQuark name, const struct shk_detection *detection)
 {
-    gst_video_region_of_interest_meta_add_param(
-        region, gst_structure_new(SHRIKE_CLASS_PARAMS, SHRIKE_FIELD_LABEL_ID, G_TYPE_INT, (gint)detection->class_id,
-                                  SHRIKE_FIELD_LABEL, G_TYPE_STRING, g_quark_to_string(name),
-                                  SHRIKE_FIELD_CONFIDENCE, G_TYPE_DOUBLE, (gdouble)detection->confidence, NULL));
+    return gst_structure_new(SHRIKE_CLASS_PARAMS, SHRIKE_FIELD_LABEL_ID, G_TYPE_INT, (gint)detection->class_id,
+                             SHRIKE_FIELD_LABEL, G_TYPE_STRING, g_quark_to_string(name), SHRIKE_FIELD_CONFIDENCE,
+                             G_TYPE_DOUBLE, (gdouble)detection->confidence, NULL);
 }
 
-/* The most confident class of a region is said of the region; boxes in it are regions of their own. */
+/* Whether an entry of `detections` and a region's params were written together. */
+static gboolean same_detection(const GstStructure *entry, const GstStructure *params)
+{
+    static const char *const edges[] = {SHRIKE_FIELD_X_MIN, SHRIKE_FIELD_Y_MIN, SHRIKE_FIELD_X_MAX,
+                                        SHRIKE_FIELD_Y_MAX};
+    gint class_a, class_b;
+    if (!gst_structure_get_int(entry, SHRIKE_FIELD_LABEL_ID, &class_a) ||
+        !gst_structure_get_int(params, SHRIKE_FIELD_LABEL_ID, &class_b) || class_a != class_b)
+        return FALSE;
+    for (guint i = 0; i < G_N_ELEMENTS(edges); i++) {
+        double a, b;
+        if (!gst_structure_get_double(entry, edges[i], &a) || !gst_structure_get_double(params, edges[i], &b) ||
+            a != b)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* FALSE: nothing in the list is that region. */
+static gboolean classify_entry(GValue *list, GstVideoRegionOfInterestMeta *region, GQuark name,
+                               const struct shk_detection *detection)
+{
+    const GstStructure *params = gst_video_region_of_interest_meta_get_param(region, SHRIKE_DETECTION_PARAMS);
+    for (guint i = 0; params && i < gst_value_array_get_size(list); i++) {
+        GstStructure *entry = g_value_get_boxed(gst_value_array_get_value(list, i));
+        if (!entry || !same_detection(entry, params))
+            continue;
+        GstStructure *class = describe_class(name, detection);
+        gst_structure_set(entry, SHRIKE_CLASS_PARAMS, GST_TYPE_STRUCTURE, class, NULL);
+        gst_structure_free(class);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+/* The most confident class of a region is said of the region and its detection; boxes in it are regions of their own. */
 static void attach_part(GstBuffer *buffer, const struct detect_meta_context *context,
                         const struct detect_meta_frame *frame, const struct detect_meta_part *part, GValue *list)
 {
@@ -128,7 +162,9 @@ static void attach_part(GstBuffer *buffer, const struct detect_meta_context *con
         if (!frame_area_transform(&frame->area, &detection))
             continue;
         if (parent && i == 0)
-            classify_region(parent, name, &detection);
+            gst_video_region_of_interest_meta_add_param(parent, describe_class(name, &detection));
+        if (parent && i == 0 && classify_entry(list, parent, name, &detection))
+            continue;
         objects[count] = describe_object(name, &frame->area, &detection);
         if (!parent && context->kinds & DETECT_META_ROI)
             add_region(buffer, &objects[count], &detection);
@@ -147,18 +183,28 @@ static const char *status_string(const struct detect_meta_frame *frame)
     return frame->held ? SHRIKE_STATUS_HELD : SHRIKE_STATUS_PASSED;
 }
 
+/* With what detectors upstream have found. */
+static void begin_list(GValue *list, const GstStructure *fields)
+{
+    const GValue *found = gst_structure_get_value(fields, SHRIKE_FIELD_DETECTIONS);
+    g_value_init(list, GST_TYPE_ARRAY);
+    if (found && GST_VALUE_HOLDS_ARRAY(found))
+        g_value_copy(found, list);
+}
+
 void detect_meta_attach(GstBuffer *buffer, const struct detect_meta_context *context,
                         const struct detect_meta_frame *frame)
 {
-    GValue list = G_VALUE_INIT;
-    g_value_init(&list, GST_TYPE_ARRAY);
-    for (guint i = 0; i < frame->part_count; i++)
-        attach_part(buffer, context, frame, &frame->parts[i], &list);
-    /* of several detectors in a row the last one is read */
+    /* Readers see one such meta only. So that of several detectors in a row has the detections of all, and the times
+     * of the last. */
     GstCustomMeta *meta = gst_buffer_get_custom_meta(buffer, SHRIKE_LATENCY_META);
     if (!meta)
         meta = gst_buffer_add_custom_meta(buffer, SHRIKE_LATENCY_META);
     GstStructure *fields = gst_custom_meta_get_structure(meta);
+    GValue list = G_VALUE_INIT;
+    begin_list(&list, fields);
+    for (guint i = 0; i < frame->part_count; i++)
+        attach_part(buffer, context, frame, &frame->parts[i], &list);
     set_stages(fields, context->clock, frame->stages);
     gst_structure_set(fields, SHRIKE_FIELD_STATUS, G_TYPE_STRING, status_string(frame), SHRIKE_FIELD_REASON,
                       G_TYPE_STRING, detect_reason_string(frame->reason), SHRIKE_FIELD_AGE, G_TYPE_UINT64,

@@ -118,6 +118,31 @@ static void write_box(GString *out, const struct json_line_frame *frame, const G
     write_span(out, "h", edges[1], edges[3]);
 }
 
+static void write_predicted(GString *out, const GstStructure *detection)
+{
+    gboolean predicted = FALSE;
+    if (!gst_structure_get_boolean(detection, SHRIKE_FIELD_PREDICTED, &predicted) || !predicted)
+        return;
+    json_text_member(out, SHRIKE_FIELD_PREDICTED);
+    g_string_append(out, "true");
+}
+
+/* What a second network says of the same object. */
+static void write_class(GString *out, const GstStructure *detection)
+{
+    const GValue *value = gst_structure_get_value(detection, SHRIKE_CLASS_PARAMS);
+    if (!value || !GST_VALUE_HOLDS_STRUCTURE(value) || !gst_value_get_structure(value))
+        return;
+    const GstStructure *class = gst_value_get_structure(value);
+    json_text_member(out, SHRIKE_CLASS_PARAMS);
+    json_text_open(out, '{');
+    write_string(out, "label", class, SHRIKE_FIELD_LABEL);
+    write_int(out, "label_id", class, SHRIKE_FIELD_LABEL_ID);
+    json_text_member(out, "confidence");
+    json_text_double(out, read_double(class, SHRIKE_FIELD_CONFIDENCE));
+    g_string_append_c(out, '}');
+}
+
 static void write_detection(GString *out, const struct json_line_frame *frame, const GstStructure *detection)
 {
     json_text_open(out, '{');
@@ -126,8 +151,10 @@ static void write_detection(GString *out, const struct json_line_frame *frame, c
     json_text_member(out, "confidence");
     json_text_double(out, read_double(detection, SHRIKE_FIELD_CONFIDENCE));
     write_box(out, frame, detection);
-    if (gst_structure_has_field(detection, "track_id"))
-        write_int(out, "track_id", detection, "track_id");
+    if (gst_structure_has_field(detection, SHRIKE_FIELD_TRACK_ID))
+        write_int(out, SHRIKE_FIELD_TRACK_ID, detection, SHRIKE_FIELD_TRACK_ID);
+    write_predicted(out, detection);
+    write_class(out, detection);
     g_string_append_c(out, '}');
 }
 

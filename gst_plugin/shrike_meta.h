@@ -11,7 +11,8 @@
  *        x_min, y_min, x_max, y_max  gdouble   0 is the left or top edge of the frame, 1 the right or bottom
  *
  *    A classifier that looked at regions of an element upstream (inference-region=roi-list) makes no regions of its
- *    own: it adds a param structure "classification" {label_id, label (string), confidence} to those.
+ *    own: it adds a param structure "classification" {label_id, label (string), confidence} to those, and the same as a
+ *    field "classification" to their detections in 2.
  *
  *    shriketrack adds a param structure "object_id" {id gint}, as DL Streamer's gvatrack does, and to "detection":
  *        track_id                    gint      number of the object, from 1 on; absent: it has none
@@ -36,7 +37,8 @@
  *        batch-size        guint    frames that shared the device's work with this one, itself included
  *        device            string   name of the Vulkan device, or "cpu-reference"
  *        detections        GST_TYPE_ARRAY of GstStructure "detection", with the fields of the param structure
- *                          above and label (string). They survive where ROI params do not (videoscale).
+ *                          above and label (string). They survive where ROI params do not (videoscale). After
+ *                          several shrikedetect in a row: of all of them; the other fields are the last one's.
  *    <stage> is one of
  *        queue       from the buffer's arrival in the element until the device starts on it, upload excluded
  *        upload      copying the frame to memory that the device reads

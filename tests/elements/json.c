@@ -128,12 +128,35 @@ START_TEST(test_broken_utf8)
 }
 END_TEST
 
-static void set_value(GstBuffer *buffer, const char *field, double value)
+static GstStructure *first_detection(GstBuffer *buffer)
 {
     const GValue *list = gst_structure_get_value(json_fields(buffer), "detections");
-    GstStructure *detection = g_value_get_boxed(gst_value_array_get_value(list, 0));
-    gst_structure_set(detection, field, G_TYPE_DOUBLE, value, NULL);
+    return g_value_get_boxed(gst_value_array_get_value(list, 0));
 }
+
+static void set_value(GstBuffer *buffer, const char *field, double value)
+{
+    gst_structure_set(first_detection(buffer), field, G_TYPE_DOUBLE, value, NULL);
+}
+
+/* What other elements have added to a detection. */
+START_TEST(test_additions)
+{
+    GstBuffer *buffer = json_frame(0, "ball");
+    GstStructure *class = gst_structure_new("classification", "label", G_TYPE_STRING, "round", "label_id", G_TYPE_INT, 5,
+                                            "confidence", G_TYPE_DOUBLE, 0.5, NULL);
+    gst_structure_set(first_detection(buffer), "predicted", G_TYPE_BOOLEAN, TRUE, "classification",
+                      GST_TYPE_STRUCTURE, class, NULL);
+    gst_structure_free(class);
+    JsonObject *line = parse_frame("shrikejson location=%s/out", JSON_CAPS, buffer), *detection = detection_of(line, 0);
+    JsonObject *said = json_object_get_object_member(detection, "classification");
+    ck_assert(json_object_get_boolean_member(detection, "predicted"));
+    ck_assert_str_eq(json_object_get_string_member(said, "label"), "round");
+    ck_assert_int_eq(json_object_get_int_member(said, "label_id"), 5);
+    ck_assert_double_eq(json_object_get_double_member(said, "confidence"), 0.5);
+    json_object_unref(line);
+}
+END_TEST
 
 START_TEST(test_numbers)
 {
@@ -507,6 +530,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tcase, test_labels, 0, G_N_ELEMENTS(labels));
     tcase_add_test(tcase, test_broken_utf8);
     tcase_add_test(tcase, test_numbers);
+    tcase_add_test(tcase, test_additions);
     tcase_add_test(tcase, test_missing_fields);
     tcase_add_test(tcase, test_without_meta);
     tcase_add_test(tcase, test_detect);
