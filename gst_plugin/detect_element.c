@@ -154,7 +154,10 @@ static void reset_flow(GstShrikeDetect *self)
     self->frame_number = 0;
     self->last_report = gst_util_get_timestamp();
     gst_segment_init(&self->segment, GST_FORMAT_UNDEFINED);
-    GstClockTime latency = engine_stream_worst_latency(self->stream, 0);
+    GST_OBJECT_LOCK(self);
+    guint waiting = gst_shrike_detect_waiting_places(self->options.drop_policy);
+    GST_OBJECT_UNLOCK(self);
+    GstClockTime latency = engine_stream_worst_latency(self->stream, 0, waiting);
     GST_OBJECT_LOCK(self);
     latency_stats_reset(&self->stats);
     self->latency = latency + latency / 4;

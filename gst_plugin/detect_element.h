@@ -27,6 +27,12 @@ enum detect_drop_policy {
     DETECT_DROP_HOLD,  /* the frame passes with the last detections */
 };
 
+/* Frames that may wait behind the max-in-flight ones: under DETECT_DROP_LEAKY one, which gives way to a newer one. */
+static inline guint gst_shrike_detect_waiting_places(enum detect_drop_policy policy)
+{
+    return policy == DETECT_DROP_LEAKY ? 1 : 0;
+}
+
 /* Properties that may change while frames flow. */
 struct detect_options {
     enum detect_drop_policy drop_policy;

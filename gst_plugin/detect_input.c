@@ -39,12 +39,11 @@ static gboolean take_back(struct detect_frame *frame, gpointer data)
     return TRUE;
 }
 
-/* GST_FLOW_CUSTOM_SUCCESS: all places are taken. Under drop-policy=leaky one frame more may wait in the engine, and
- * gives way to a newer one. */
+/* GST_FLOW_CUSTOM_SUCCESS: all places are taken. */
 static GstFlowReturn reserve(GstShrikeDetect *self, enum detect_drop_policy policy, guint *in_flight)
 {
     gboolean leaky = policy == DETECT_DROP_LEAKY;
-    guint places = self->depth + (leaky ? 1 : 0);
+    guint places = self->depth + gst_shrike_detect_waiting_places(policy);
     GstFlowReturn flow = detect_queue_reserve(&self->queue, places, policy == DETECT_DROP_NONE, in_flight);
     if (flow == GST_FLOW_CUSTOM_SUCCESS && leaky &&
         detect_queue_steal(&self->queue, DETECT_REASON_POLICY, take_back, self))

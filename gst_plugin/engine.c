@@ -342,11 +342,11 @@ gboolean engine_stream_wait_ready(struct engine_stream *stream)
     return ready;
 }
 
-GstClockTime engine_stream_worst_latency(struct engine_stream *stream, GstClockTime batch_time)
+GstClockTime engine_stream_worst_latency(struct engine_stream *stream, GstClockTime batch_time, guint more)
 {
     struct engine *engine = stream->engine;
     g_mutex_lock(&engine->lock);
-    guint frames = 0, batch = engine->model ? engine->model->batch_size : 1;
+    guint frames = more, batch = engine->model ? engine->model->batch_size : 1;
     for (guint i = 0; i < engine->streams->len; i++)
         frames += ((struct engine_stream *)g_ptr_array_index(engine->streams, i))->depth;
     GstClockTime waiting = batch > 1 ? engine->settings.batch_timeout : 0;

@@ -116,8 +116,8 @@ void engine_stream_free(struct engine_stream *stream);
 void engine_stream_quiesce(struct engine_stream *stream);
 
 /* The longest that a frame of this stream has to wait for its result: batches of `batch_time` (0: as it was when the
- * model was tried out), when every stream of the engine has sent all it may. */
-GstClockTime engine_stream_worst_latency(struct engine_stream *stream, GstClockTime batch_time);
+ * model was tried out), when every stream of the engine has sent all it may, and this one `more` frames on top. */
+GstClockTime engine_stream_worst_latency(struct engine_stream *stream, GstClockTime batch_time, guint more);
 
 /* Waits while a lost device is being replaced, unless `cancelled` (see engine_stream_set_flushing). FALSE: cancelled. */
 gboolean engine_stream_wait_ready(struct engine_stream *stream);
