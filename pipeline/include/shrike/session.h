@@ -156,10 +156,12 @@ struct shk_batch_frame {
 
 /* Sends 1 to batch_size frames, of any streams of this session, to the device in one go: every layer of the network is
  * one dispatch for all of them. Copies no pixels and never blocks on the device. After a failure nothing was sent and the
- * slot is free; if one of the frames is refused, the message names it. Errors: SHK_ERROR_BUSY (no free slot), SHK_ERROR_INVALID_ARGUMENT (count; a
- * plane that leaves its memory, a crop outside the frame or empty), SHK_ERROR_UNSUPPORTED (memory of another device, an
- * offset or stride that is no multiple of 4, more memory than this device can bind: copy the frame into memory of
- * shk_memory_alloc()), SHK_ERROR_DEVICE_LOST, SHK_ERROR_DRIVER. */
+ * slot is free; if one of the frames is refused, the message names it.
+ *
+ * Errors: SHK_ERROR_BUSY (no free slot), SHK_ERROR_INVALID_ARGUMENT (count; a plane that leaves its memory, a crop
+ * outside the frame or empty), SHK_ERROR_UNSUPPORTED (memory of another device, an offset or stride that is no multiple
+ * of 4, more memory than this device can bind: copy the frame into memory of shk_memory_alloc()),
+ * SHK_ERROR_DEVICE_LOST, SHK_ERROR_DRIVER. */
 SHK_API enum shk_status shk_session_submit_batch(struct shk_session *session, const struct shk_batch_frame *frames,
                                                  uint32_t count, uint64_t *ticket, struct shk_error *error);
 
