@@ -21,19 +21,24 @@ static const char *const plugins[] = {"coreelements", "coretracers", "videotests
                                       "videoconvert", "videoscale",  "videocrop",       "videofilter",
                                       "videorate",    "compositor",  "analyticsoverlay"};
 
-static char *make_plugin_folder(void)
+static void link_plugin(const char *folder, const char *plugin)
+{
+    char *name = g_strdup_printf("libgst%s.so", plugin);
+    char *from = g_build_filename(GST_PLUGINS_DIR, name, NULL), *to = g_build_filename(folder, name, NULL);
+    if (g_file_test(from, G_FILE_TEST_EXISTS) && symlink(from, to) != 0)
+        g_error("cannot link %s", to);
+    g_free(from);
+    g_free(to);
+    g_free(name);
+}
+
+static char *make_plugin_folder(guint flags)
 {
     char *folder = g_dir_make_tmp("shrike-test-XXXXXX", NULL);
-    for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++) {
-        char *name = g_strdup_printf("libgst%s.so", plugins[i]);
-        char *from = g_build_filename(GST_PLUGINS_DIR, name, NULL),
-             *to = g_build_filename(folder, name, NULL);
-        if (g_file_test(from, G_FILE_TEST_EXISTS) && symlink(from, to) != 0)
-            g_error("cannot link %s", to);
-        g_free(from);
-        g_free(to);
-        g_free(name);
-    }
+    for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++)
+        link_plugin(folder, plugins[i]);
+    if (flags & ELEMENTS_VULKAN_PLUGIN)
+        link_plugin(folder, "vulkan");
     return folder;
 }
 
@@ -124,7 +129,7 @@ int elements_main(Suite *(*make_suite)(void), guint flags)
         return TEST_SKIP;
     }
     shk_model_destroy(&model);
-    char *folder = make_plugin_folder();
+    char *folder = make_plugin_folder(flags);
     set_environment(folder, flags);
     gst_init(NULL, NULL);
     forgive_tracer();

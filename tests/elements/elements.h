@@ -14,6 +14,7 @@ enum {
     /* skip the suite where objectdetectionoverlay is not; it leaks, so that no leak is an error in this suite
      */
     ELEMENTS_NEED_OBJECT_OVERLAY = 1 << 2,
+    ELEMENTS_VULKAN_PLUGIN = 1 << 3, /* GStreamer's Vulkan elements are there, if they are installed */
 };
 
 /* Runs a suite in this process, with the validation layer on. Fails also when the layer had anything to say,
