@@ -164,6 +164,11 @@ GstHarness *elements_harness(const char *launch, const char *caps, GstBus **bus)
     GstElement *element = strchr(launch, '!') ? gst_parse_bin_from_description(launch, TRUE, &error)
                                               : gst_parse_launch(launch, &error);
     ck_assert_msg(element && !error, "%s: %s", launch, error ? error->message : "");
+    return elements_harness_of(element, caps, bus);
+}
+
+GstHarness *elements_harness_of(GstElement *element, const char *caps, GstBus **bus)
+{
     *bus = gst_bus_new();
     gst_element_set_bus(element, *bus);
     GstHarness *harness = gst_harness_new_with_element(element, "sink", "src");

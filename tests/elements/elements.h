@@ -24,6 +24,8 @@ int elements_main(Suite *(*make_suite)(void), guint flags);
 /* A harness around "shrikedetect" with properties as in gst-launch-1.0, whose messages go to *bus. Caps and
  * segment are pushed if `caps` is not NULL. */
 GstHarness *elements_harness(const char *launch, const char *caps, GstBus **bus);
+/* The same around an element that is there already: takes the floating reference. */
+GstHarness *elements_harness_of(GstElement *element, const char *caps, GstBus **bus);
 void elements_teardown(GstHarness **harness, GstBus **bus);
 
 /* Fails the test if there is an error or a warning on the bus. */

@@ -144,3 +144,37 @@ GstBuffer *vulkan_buffer(struct vulkan_alone *alone, const GstVideoInfo *info, V
                                                             VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT));
     return buffer;
 }
+
+/* ---- Uploads ---- */
+
+void vulkan_fill(GstBuffer *to, const GstVideoInfo *info, GstBuffer *from)
+{
+    GstVideoFrame target, source;
+    ck_assert(gst_video_frame_map(&target, info, to, GST_MAP_WRITE));
+    ck_assert(gst_video_frame_map(&source, info, from, GST_MAP_READ));
+    ck_assert(gst_video_frame_copy(&target, &source));
+    gst_video_frame_unmap(&source);
+    gst_video_frame_unmap(&target);
+}
+
+GstBufferPool *vulkan_upload_pool(GstHarness *harness)
+{
+    GstCaps *caps = gst_pad_get_current_caps(harness->srcpad);
+    GstQuery *query = gst_query_new_allocation(caps, TRUE);
+    GstBufferPool *pool = NULL;
+
+    ck_assert(gst_pad_peer_query(harness->srcpad, query));
+    gst_query_parse_nth_allocation_pool(query, 0, &pool, NULL, NULL, NULL);
+    ck_assert_ptr_nonnull(pool);
+    ck_assert(gst_buffer_pool_set_active(pool, TRUE));
+    gst_query_unref(query);
+    gst_caps_unref(caps);
+    return pool;
+}
+
+void vulkan_close_pool(GstBufferPool **pool)
+{
+    if (*pool)
+        gst_buffer_pool_set_active(*pool, FALSE);
+    gst_clear_object(pool);
+}

@@ -68,40 +68,6 @@ static GstVideoInfo video_info(const struct format *format)
     return info;
 }
 
-static void fill(GstBuffer *to, const GstVideoInfo *info, GstBuffer *from)
-{
-    GstVideoFrame target, source;
-    ck_assert(gst_video_frame_map(&target, info, to, GST_MAP_WRITE));
-    ck_assert(gst_video_frame_map(&source, info, from, GST_MAP_READ));
-    ck_assert(gst_video_frame_copy(&target, &source));
-    gst_video_frame_unmap(&source);
-    gst_video_frame_unmap(&target);
-}
-
-/* A pool as upstream of vulkanupload would use it; active. gst_harness_create_buffer() wants buffers of a frame's very
- * size, which those of a device need not have. */
-static GstBufferPool *open_pool(GstHarness *harness)
-{
-    GstCaps *caps = gst_pad_get_current_caps(harness->srcpad);
-    GstQuery *query = gst_query_new_allocation(caps, TRUE);
-    GstBufferPool *pool = NULL;
-
-    ck_assert(gst_pad_peer_query(harness->srcpad, query));
-    gst_query_parse_nth_allocation_pool(query, 0, &pool, NULL, NULL, NULL);
-    ck_assert_ptr_nonnull(pool);
-    ck_assert(gst_buffer_pool_set_active(pool, TRUE));
-    gst_query_unref(query);
-    gst_caps_unref(caps);
-    return pool;
-}
-
-static void close_pool(GstBufferPool **pool)
-{
-    if (*pool)
-        gst_buffer_pool_set_active(*pool, FALSE);
-    gst_clear_object(pool);
-}
-
 /* The picture in upstream's memory. The pool must stay until the device is done: see open_upload(). */
 static GstBuffer *upload(GstHarness *harness, const struct format *format, GstBuffer *picture,
                          GstBufferPool *pool)
@@ -112,7 +78,7 @@ static GstBuffer *upload(GstHarness *harness, const struct format *format, GstBu
     if (pool) {
         gst_clear_buffer(&buffer);
         ck_assert_int_eq(gst_buffer_pool_acquire_buffer(pool, &buffer, NULL), GST_FLOW_OK);
-        fill(buffer, &info, picture);
+        vulkan_fill(buffer, &info, picture);
     }
     ck_assert_int_eq(gst_harness_push(harness, buffer), GST_FLOW_OK);
     return gst_harness_pull(harness);
@@ -225,7 +191,7 @@ static void compare(struct vulkan_share *share, struct shk_device *device, struc
 static void check_pipeline(const struct format *format, const char *feature, gboolean pooled)
 {
     GstHarness *harness = open_upload(format, feature);
-    GstBufferPool *pool = pooled ? open_pool(harness) : NULL;
+    GstBufferPool *pool = pooled ? vulkan_upload_pool(harness) : NULL;
     struct vulkan_share *share = vulkan_share_new(harness->element);
     struct shk_device *device = NULL;
     struct shk_memory_stats before, after;
@@ -249,7 +215,7 @@ static void check_pipeline(const struct format *format, const char *feature, gbo
     ck_assert_uint_eq(before.total_driver_allocations, after.total_driver_allocations);
     close_eye(&eye);
     vulkan_share_free(share);
-    close_pool(&pool);
+    vulkan_close_pool(&pool);
     gst_harness_teardown(harness);
     shk_device_destroy(&device);
 }
@@ -274,7 +240,7 @@ END_TEST
 START_TEST(test_bounded)
 {
     GstHarness *source = open_upload(&formats[0], VULKAN_SHARE_IMAGE_FEATURE);
-    GstBufferPool *pool = open_pool(source);
+    GstBufferPool *pool = vulkan_upload_pool(source);
     GstVideoInfo info = video_info(&formats[0]);
     struct vulkan_share *share = vulkan_share_new(source->element);
     struct shk_device *device = NULL;
@@ -298,7 +264,7 @@ START_TEST(test_bounded)
     gst_buffer_unref(buffer);
     vulkan_share_free(share);
     shk_device_destroy(&device);
-    close_pool(&pool);
+    vulkan_close_pool(&pool);
     gst_harness_teardown(source);
 }
 END_TEST
@@ -346,7 +312,7 @@ START_TEST(test_in_place)
     look(&eye, &pixels);
     guint8 *bytes = g_memdup2(eye.bytes, eye.size);
     GstBuffer *buffer = vulkan_buffer(&alone, &info, storage);
-    fill(buffer, &info, expected);
+    vulkan_fill(buffer, &info, expected);
     see_twice(&alone, &eye, &info, buffer, bytes, SHK_ORIGIN_BUFFER);
     GstBuffer *wrapped = wrapped_buffer(&alone, buffer);
     see_twice(&alone, &eye, &info, wrapped, bytes, SHK_ORIGIN_BUFFER);
@@ -354,7 +320,7 @@ START_TEST(test_in_place)
     gst_buffer_unref(buffer);
 
     buffer = vulkan_buffer(&alone, &info, copies);
-    fill(buffer, &info, expected);
+    vulkan_fill(buffer, &info, expected);
     see_twice(&alone, &eye, &info, buffer, bytes, SHK_ORIGIN_POOL);
     gst_buffer_unref(buffer);
     g_free(bytes);
