@@ -230,6 +230,7 @@ static void stop(GstShrikeDetect *self)
 {
     gst_shrike_detect_drop_queued(self, NULL);
     gst_shrike_detect_forget_held(self);
+    gst_shrike_detect_end_sharing(self);
     GST_OBJECT_LOCK(self);
     struct engine_stream *stream = self->stream;
     self->stream = NULL;
@@ -363,10 +364,17 @@ static GstStateChangeReturn change_state(GstElement *element, GstStateChange tra
     return result;
 }
 
+static void set_context(GstElement *element, GstContext *context)
+{
+    vulkan_share_set_context(GST_SHRIKE_DETECT(element)->share, context);
+    GST_ELEMENT_CLASS(gst_shrike_detect_parent_class)->set_context(element, context);
+}
+
 static void finalize(GObject *object)
 {
     GstShrikeDetect *self = GST_SHRIKE_DETECT(object);
     engine_close(self->engine);
+    vulkan_share_free(self->share);
     engine_settings_clear(&self->settings);
     detect_regions_clear(&self->regions);
     g_free(self->roi);
@@ -386,9 +394,9 @@ static void gst_shrike_detect_class_init(GstShrikeDetectClass *class)
     GST_DEBUG_CATEGORY_INIT(shrike_detect_debug, "shrikedetect", 0, "shrikedetect element");
     object_class->finalize = finalize;
     element_class->change_state = GST_DEBUG_FUNCPTR(change_state);
+    element_class->set_context = GST_DEBUG_FUNCPTR(set_context);
     gst_shrike_detect_install_properties(object_class);
-    gst_element_class_add_static_pad_template(element_class, gst_shrike_detect_pad_template(GST_PAD_SINK));
-    gst_element_class_add_static_pad_template(element_class, gst_shrike_detect_pad_template(GST_PAD_SRC));
+    gst_shrike_detect_add_pad_templates(element_class);
     gst_element_class_set_static_metadata(element_class, "Shrike object detector", "Filter/Analyzer/Video",
                                           "Finds objects in video with int8 networks on Vulkan compute",
                                           "The Shrike developers");
@@ -400,5 +408,6 @@ static void gst_shrike_detect_init(GstShrikeDetect *self)
     detect_queue_init(&self->queue);
     detect_frame_pool_init(&self->frames);
     detect_trace_init(&self->trace);
+    self->share = vulkan_share_new(GST_ELEMENT(self));
     gst_shrike_detect_create_pads(self);
 }

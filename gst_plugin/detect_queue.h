@@ -40,6 +40,7 @@ struct detect_queue {
     struct detect_item items[DETECT_QUEUE_CAPACITY];
     guint head, length;
     guint reserved; /* slots */
+    gboolean busy;  /* what was popped last may still be worked on */
     gboolean flushing;
     GstFlowReturn flow;    /* what downstream last answered */
     gboolean skip_segment; /* downstream said EOS: frames are dropped until the next segment or stream */
@@ -80,6 +81,9 @@ void detect_queue_answer(struct detect_queue *queue, gboolean result);
 
 /* Takes the oldest item, waits for one. FALSE: flushing. */
 gboolean detect_queue_pop(struct detect_queue *queue, struct detect_item *item);
+
+/* Waits until all that was queued has left, and whoever pops is back for more. FALSE: flushing. For whoever pushes. */
+gboolean detect_queue_wait_idle(struct detect_queue *queue);
 
 /* TRUE if a frame popped now is to be pushed downstream. */
 gboolean detect_queue_wants_frames(struct detect_queue *queue);

@@ -33,7 +33,7 @@ struct engine_stream;
 struct engine_device {
     gatomicrefcount refs;
     struct shk_device *device; /* NULL: the C reference */
-    GstObject *owner;          /* of an adopted device, or NULL */
+    gboolean adopted;          /* it is somebody else's: when it is lost nobody here can open another one */
     char name[256];
     guint number;
 };
@@ -88,9 +88,11 @@ void engine_close(struct engine *engine);
 /* Loads the model and starts the threads, unless another element has done so. */
 gboolean engine_start(struct engine *engine, const struct engine_settings *settings, struct shk_error *error);
 
-/* Runs on somebody else's device from now on: before engine_start(), and only if nobody shares the engine. Takes the
- * caller's reference of `device` in any case. */
-gboolean engine_adopt(struct engine *engine, struct shk_device *device, GstObject *owner, struct shk_error *error);
+/* The same model with the same settings on `device`, which is somebody else's: another engine, started; or this one (a
+ * reference more) if it runs there already. Takes the caller's reference of `device` in any case. NULL with *error: the
+ * engine has a name, so that others' frames are on its device; its settings name another device; the model does not
+ * open. The old engine goes on until it is closed. */
+struct engine *engine_move(struct engine *engine, struct shk_device *device, struct shk_error *error);
 
 /* The device at this moment; a reference. */
 struct engine_device *engine_get_device(struct engine *engine);

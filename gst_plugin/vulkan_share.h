@@ -89,6 +89,9 @@ gboolean vulkan_share_answer(struct vulkan_share *share, GstQuery *query);
  * SHK_ERROR_UNSUPPORTED (no queue that computes, Vulkan below 1.1), and those of shk_device_adopt(). */
 enum shk_status vulkan_share_open(struct vulkan_share *share, GstPad *pad, guint frames, struct shk_log log,
                                   struct shk_device **device, struct shk_error *error);
+/* Waits for the copies. To be called before buffers go whose frames the session was never given or has not been waited
+ * for: the device may be reading them. NULL or not open is fine. */
+void vulkan_share_finish(struct vulkan_share *share);
 /* Forgets the device, after its copies are done. Memory that was handed out lives on. NULL or not open is
  * fine. */
 void vulkan_share_close(struct vulkan_share *share);
