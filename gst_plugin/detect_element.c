@@ -147,6 +147,14 @@ static void choose_meta(GstShrikeDetect *self)
     self->kinds = detect_meta_kinds_check(GST_ELEMENT(self), meta);
 }
 
+GstClockTime gst_shrike_detect_worst_latency(GstShrikeDetect *self, GstClockTime batch_time)
+{
+    GST_OBJECT_LOCK(self);
+    guint waiting = gst_shrike_detect_waiting_places(self->options.drop_policy);
+    GST_OBJECT_UNLOCK(self);
+    return engine_stream_worst_latency(self->stream, batch_time, waiting);
+}
+
 static void reset_flow(GstShrikeDetect *self)
 {
     self->have_info = FALSE;
@@ -154,10 +162,7 @@ static void reset_flow(GstShrikeDetect *self)
     self->frame_number = 0;
     self->last_report = gst_util_get_timestamp();
     gst_segment_init(&self->segment, GST_FORMAT_UNDEFINED);
-    GST_OBJECT_LOCK(self);
-    guint waiting = gst_shrike_detect_waiting_places(self->options.drop_policy);
-    GST_OBJECT_UNLOCK(self);
-    GstClockTime latency = engine_stream_worst_latency(self->stream, 0, waiting);
+    GstClockTime latency = gst_shrike_detect_worst_latency(self, 0);
     GST_OBJECT_LOCK(self);
     latency_stats_reset(&self->stats);
     self->latency = latency + latency / 4;

@@ -107,6 +107,9 @@ GstStructure *gst_shrike_detect_describe_stats(GstShrikeDetect *self);
 /* Reads model-file and label-file from the engine, whose model somebody has changed, unless other ones were set
  * meanwhile. */
 void gst_shrike_detect_follow_files(GstShrikeDetect *self);
+/* What engine_stream_worst_latency() says of this element's frames; for its streaming threads. */
+GstClockTime gst_shrike_detect_worst_latency(GstShrikeDetect *self, GstClockTime batch_time);
+
 /* Has the engine change its model, if it runs. */
 void gst_shrike_detect_swap_model(GstShrikeDetect *self);
 

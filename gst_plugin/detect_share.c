@@ -13,7 +13,7 @@ static gboolean same_text(const char *a, const char *b)
 /* Frames will take as long as the model took when it was tried out on the new device. */
 static void announce_latency(GstShrikeDetect *self)
 {
-    GstClockTime latency = engine_stream_worst_latency(self->stream, 0);
+    GstClockTime latency = gst_shrike_detect_worst_latency(self, 0);
     GST_OBJECT_LOCK(self);
     gboolean live = self->live;
     self->latency = latency + latency / 4;
