@@ -35,6 +35,14 @@ static inline guint gst_shrike_detect_waiting_places(enum detect_drop_policy pol
     return policy == DETECT_DROP_LEAKY ? 1 : 0;
 }
 
+/* Frames with a result, or on their way to one, that are in the element at a time. More than are on the device: a live
+ * sink holds frames back for as long as was announced, and the device is not to be idle meanwhile. What is announced is
+ * at most 2.5 times as long as the device takes for `depth` frames (update_latency). */
+static inline guint gst_shrike_detect_places(guint depth)
+{
+    return 3 * depth + 2;
+}
+
 /* Properties that may change while frames flow. */
 struct detect_options {
     enum detect_drop_policy drop_policy;

@@ -40,17 +40,31 @@ static gboolean take_back(struct detect_frame *frame, gpointer data)
     return TRUE;
 }
 
-/* GST_FLOW_CUSTOM_SUCCESS: all places are taken. No frame waits behind the others in other elements' Vulkan memory, as it
- * could not be taken back. */
+/* Room on the device, when there is a place. FALSE: flushing, or (but for `wait`) there is none. */
+static gboolean make_room(GstShrikeDetect *self, enum detect_drop_policy policy)
+{
+    if (policy == DETECT_DROP_NONE)
+        return engine_stream_wait_room(self->stream, self->depth);
+    /* no frame waits behind the others in other elements' Vulkan memory, as it could not be taken back */
+    guint waiting = self->upload.share ? 0 : gst_shrike_detect_waiting_places(policy);
+    if (engine_stream_frames(self->stream) < self->depth + waiting)
+        return TRUE;
+    return waiting > 0 && detect_queue_steal(&self->queue, DETECT_REASON_POLICY, take_back, self);
+}
+
+/* GST_FLOW_CUSTOM_SUCCESS: there is no room, and drop-policy does not say to wait. */
 static GstFlowReturn reserve(GstShrikeDetect *self, enum detect_drop_policy policy, guint *in_flight)
 {
-    gboolean leaky = policy == DETECT_DROP_LEAKY && !self->upload.share;
-    guint places = self->depth + (leaky ? gst_shrike_detect_waiting_places(policy) : 0);
-    GstFlowReturn flow = detect_queue_reserve(&self->queue, places, policy == DETECT_DROP_NONE, in_flight);
-    if (flow == GST_FLOW_CUSTOM_SUCCESS && leaky &&
-        detect_queue_steal(&self->queue, DETECT_REASON_POLICY, take_back, self))
-        flow = detect_queue_reserve(&self->queue, places, FALSE, in_flight);
-    return flow;
+    gboolean wait = policy == DETECT_DROP_NONE;
+    GstFlowReturn flow = detect_queue_reserve(&self->queue, gst_shrike_detect_places(self->depth), wait);
+    if (flow != GST_FLOW_OK)
+        return flow;
+    if (!make_room(self, policy)) {
+        detect_queue_frame_done(&self->queue);
+        return wait ? GST_FLOW_FLUSHING : GST_FLOW_CUSTOM_SUCCESS;
+    }
+    *in_flight = engine_stream_frames(self->stream) + 1;
+    return GST_FLOW_OK;
 }
 
 /* DETECT_REASON_NONE with GST_FLOW_OK: a place is reserved for it. */

@@ -80,16 +80,16 @@ void detect_queue_drop(struct detect_queue *queue, GstPad *pad, detect_queue_fra
     g_mutex_unlock(&queue->lock);
 }
 
-GstFlowReturn detect_queue_reserve(struct detect_queue *queue, guint slots, gboolean wait, guint *in_flight)
+GstFlowReturn detect_queue_reserve(struct detect_queue *queue, guint places, gboolean wait)
 {
     g_mutex_lock(&queue->lock);
-    while (wait && !queue->flushing && queue->flow == GST_FLOW_OK && queue->reserved >= slots)
+    while (wait && !queue->flushing && queue->flow == GST_FLOW_OK && queue->reserved >= places)
         g_cond_wait(&queue->changed, &queue->lock);
     GstFlowReturn flow = queue->flushing ? GST_FLOW_FLUSHING : queue->flow;
-    if (flow == GST_FLOW_OK && queue->reserved >= slots)
+    if (flow == GST_FLOW_OK && queue->reserved >= places)
         flow = GST_FLOW_CUSTOM_SUCCESS;
     if (flow == GST_FLOW_OK)
-        *in_flight = ++queue->reserved;
+        queue->reserved++;
     g_mutex_unlock(&queue->lock);
     return flow;
 }

@@ -372,9 +372,14 @@ void engine_submit(struct engine_stream *stream, struct engine_job *const *jobs,
     struct engine *engine = stream->engine;
     GstClockTime now = gst_util_get_timestamp();
     g_mutex_lock(&engine->lock);
+    if (count > 0) {
+        stream->frames++;
+        jobs[0]->unfinished = count;
+    }
     for (guint i = 0; i < count; i++) {
         struct engine_job *job = jobs[i];
         job->stream = stream;
+        job->first = jobs[0];
         job->state = ENGINE_JOB_PENDING;
         job->submitted = now;
         if (engine->state == ENGINE_BROKEN)
@@ -386,6 +391,24 @@ void engine_submit(struct engine_stream *stream, struct engine_job *const *jobs,
     }
     g_cond_signal(&engine->work);
     g_mutex_unlock(&engine->lock);
+}
+
+guint engine_stream_frames(struct engine_stream *stream)
+{
+    g_mutex_lock(&stream->engine->lock);
+    guint frames = stream->frames;
+    g_mutex_unlock(&stream->engine->lock);
+    return frames;
+}
+
+gboolean engine_stream_wait_room(struct engine_stream *stream, guint most)
+{
+    g_mutex_lock(&stream->engine->lock);
+    while (stream->frames >= most && !stream->flushing)
+        g_cond_wait(&stream->changed, &stream->engine->lock);
+    gboolean room = !stream->flushing;
+    g_mutex_unlock(&stream->engine->lock);
+    return room;
 }
 
 void engine_wait(struct engine_stream *stream, struct engine_job *job)

@@ -71,6 +71,8 @@ struct engine_job {
 
     struct engine_stream *stream;
     struct engine_job *next;
+    struct engine_job *first; /* of those that were submitted together */
+    guint unfinished;         /* the first one's: how many of them are not done */
     gboolean alone; /* not to share a batch, as its frame may be the one that a batch was refused for */
 };
 
@@ -127,9 +129,13 @@ gboolean engine_is_ready(struct engine *engine);
 /* TRUE wakes engine_stream_wait_ready(). */
 void engine_stream_set_flushing(struct engine_stream *stream, gboolean flushing);
 
-/* Queues jobs for the device. What cannot be queued (failed engine, device of another number) is done at once, with
+/* Queues the jobs of a frame for the device. What cannot be queued (failed engine, device of another number) is done at once, with
  * its outcome: look at it with engine_wait(). */
 void engine_submit(struct engine_stream *stream, struct engine_job *const *jobs, guint count);
+/* Frames of this stream that have a job that is not done. */
+guint engine_stream_frames(struct engine_stream *stream);
+/* Waits until there are fewer than `most` such frames. FALSE: flushing. */
+gboolean engine_stream_wait_room(struct engine_stream *stream, guint most);
 /* Waits until the job is done. */
 void engine_wait(struct engine_stream *stream, struct engine_job *job);
 /* Takes all of these jobs back if none has reached the device. */

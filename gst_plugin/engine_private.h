@@ -33,7 +33,8 @@ struct engine_stream {
     struct engine *engine;
     guint depth;
     struct engine_job *first, *last; /* pending, in order */
-    guint pending, running;
+    guint pending, running;          /* jobs */
+    guint frames;                    /* with jobs that are not done */
     gboolean flushing;
     GCond changed; /* a job is done, or the engine has another state */
 };
