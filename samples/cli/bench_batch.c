@@ -2,12 +2,10 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bench.h"
 
-#include <errno.h>
-#include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "chart.h"
 #include "json.h"
 #include "plot.h"
 #include "random.h"
@@ -32,20 +30,7 @@ int bench_batch_check(const struct bench_batch_options *options)
     if (!(options->budget_ms >= 0 && options->budget_ms <= 1e6))
         return cli_fail(CLI_USAGE, "--latency-budget %g is outside 0 to 1000000 milliseconds",
                         options->budget_ms);
-    if (!options->plot)
-        return CLI_OK;
-    if (!plot_can_write(options->plot))
-        return cli_fail(CLI_USAGE, "--plot %s: the name must end in .svg or .png", options->plot);
-    /* not after minutes of measuring */
-    char *folder = g_path_get_dirname(options->plot);
-    int code = CLI_OK;
-    if (g_file_test(options->plot, G_FILE_TEST_IS_DIR))
-        code = cli_fail(CLI_FAILED, "--plot %s is a folder", options->plot);
-    else if (g_access(folder, W_OK) != 0)
-        code = cli_fail(CLI_FAILED, "--plot %s cannot be written: %s: %s", options->plot, folder,
-                        g_strerror(errno));
-    g_free(folder);
-    return code;
+    return chart_check("--plot", options->plot);
 }
 
 static void tell(void *user, uint32_t batch, uint32_t run)
