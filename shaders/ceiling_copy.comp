@@ -1,6 +1,6 @@
-/* As many bytes as the device can copy: four times 16 bytes per invocation and repetition, from the first half of a
- * buffer to the second. Each repetition reads what another workgroup read before, so that a buffer that fits into a
- * cache that all share is copied within that, and not within one that belongs to the workgroup.
+/* As many bytes as the device can copy: four times 16 bytes per invocation and repetition, from the first half
+ * of a buffer to the second. Each repetition reads what another workgroup read before, so that a buffer that
+ * fits into a cache that all share is copied within that, and not within one that belongs to the workgroup.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #version 450
 #extension GL_GOOGLE_include_directive : require

@@ -1,6 +1,6 @@
-/* As many multiply-accumulates as the device can do: twelve chains per invocation that live in registers, with no
- * memory in the loop. Each step of a chain needs the one before, so that no compiler can sum the loop up. One module
- * for each way to do it: SHK_CEILING_INT, _FLOAT or _DOT is defined.
+/* As many multiply-accumulates as the device can do: twelve chains per invocation that live in registers, with
+ * no memory in the loop. Each step of a chain needs the one before, so that no compiler can sum the loop up. One
+ * module for each way to do it: SHK_CEILING_FLOAT or _DOT is defined, or none for int32.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -21,8 +21,8 @@ int packed_dot(int a, int b, spirv_literal int packed_4x8);
 #define TERM   int(p.term)
 ivec4 mac(ivec4 sum, int factor, int term)
 {
-    return sum + ivec4(packed_dot(sum.x, factor, 0), packed_dot(sum.y, factor, 0), packed_dot(sum.z, factor, 0),
-                       packed_dot(sum.w, factor, 0));
+    return sum + ivec4(packed_dot(sum.x, factor, 0), packed_dot(sum.y, factor, 0),
+                       packed_dot(sum.z, factor, 0), packed_dot(sum.w, factor, 0));
 }
 #elif defined(SHK_CEILING_FLOAT)
 #define CHAINS vec4

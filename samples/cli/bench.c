@@ -13,8 +13,8 @@ static const struct cli_help help = {
     .usage = "MODEL",
     .summary = "Measures loading, planning, pipeline creation, the first frame, the steady state (latency of one\n"
                "frame at a time, and throughput with several in flight), the time of every op on the device, what\n"
-               "the device could do at best (copies and multiply-accumulates), and memory. The input is a noise picture of --size in RGB; raw tensors for a model whose input is no\n"
-               "picture.\n\n"
+               "the device could do at best (copies and multiply-accumulates), and memory. The input is a noise\n"
+               "picture of --size in RGB; raw tensors for a model whose input is no picture.\n\n"
                "With --batch: how long batches of 1, 2, 4 ... frames take, the largest one that costs no latency,\n"
                "and the one that gives the most frames per second. The input is raw tensors of noise.",
     .description =

@@ -1,5 +1,5 @@
-/* What `shrike bench` measures (bench.c, bench_ops.c), compares (bench_compare.c) and prints (bench_report.c);
- * --batch is another program (bench_batch.c).
+/* What `shrike bench` measures (bench.c, bench_ops.c), compares (bench_compare.c) and prints
+ * (bench_report.c); --batch is another program (bench_batch.c).
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef BENCH_H
 #define BENCH_H

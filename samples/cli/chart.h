@@ -25,19 +25,22 @@ void chart_text_rotated(cairo_t *cr, const char *text, double x, double y);
 double chart_text_width(cairo_t *cr, const char *text);
 void chart_line(cairo_t *cr, double x0, double y0, double x1, double y1);
 void chart_dashed_line(cairo_t *cr, double x0, double y0, double x1, double y1);
-/* Bold, in the middle of a page of that width, smaller if it does not fit: names of files and devices may be long. */
+/* Bold, in the middle of a page of that width, smaller if it does not fit: names of files and devices may be
+ * long. */
 void chart_title(cairo_t *cr, const char *title, double width, double y);
 
-/* A round distance of ticks, 1, 2 or 5 times a power of ten, for about `ticks` ticks between 0 and `most` > 0. */
+/* A round distance of ticks, 1, 2 or 5 times a power of ten, for about `ticks` ticks between 0 and
+ * `most` > 0. */
 double chart_tick(double most, guint ticks);
 
-/* Refuses, with a message that names the option, a name that does not end in .svg or .png (in any case) and a place that
- * cannot be written, before anything is measured. Returns an exit code; `path` NULL is fine. */
+/* Refuses, with a message that names the option, a name that does not end in .svg or .png (in any case) and a
+ * place that cannot be written, before anything is measured. Returns an exit code; `path` NULL is fine. */
 int chart_check(const char *option, const char *path);
 
-/* Writes a page in the format that the name ends in; a PNG has two pixels for each unit. FALSE with *error, which names
- * the file. */
+/* Writes a page in the format that the name ends in; a PNG has two pixels for each unit. FALSE with *error,
+ * which names the file. */
 typedef void (*chart_draw)(cairo_t *cr, const void *data);
-gboolean chart_write(const char *path, int width, int height, chart_draw draw, const void *data, GError **error);
+gboolean chart_write(const char *path, int width, int height, chart_draw draw, const void *data,
+                     GError **error);
 
 #endif

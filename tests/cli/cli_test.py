@@ -169,6 +169,55 @@ class Inspect(Case):
                 self.assertAlmostEqual(report["totals"]["macs"] / 1e6, mmac, delta=1)
 
 
+class InspectMemory(Case):
+    def check_plan(self, model):
+        report = self.ok_json("inspect", model, "--memory")
+        memory, tensors = report["memory"], set()
+        blocks, alive = memory["blocks"], [0] * (len(report["ops"]) + 2)
+        for i, a in enumerate(blocks):
+            for step in range(a["first_step"], a["last_step"] + 1):
+                alive[step] += a["bytes"]
+            for b in blocks[:i]:
+                if a["first_step"] <= b["last_step"] and b["first_step"] <= a["last_step"]:
+                    self.assertTrue(a["offset"] + a["bytes"] <= b["offset"] or b["offset"] + b["bytes"] <= a["offset"])
+            if a["what"] != "scratch":
+                tensors.add(a["tensor"])
+        self.assertEqual(memory["alive"], alive)
+        self.assertEqual(max(alive), memory["lower_bound"])
+        self.assertEqual(max(block["offset"] + block["bytes"] for block in blocks), memory["arena_peak"])
+        self.assertEqual(len(tensors), sum(block["what"] != "scratch" for block in blocks))
+        for tensor in report["inputs"]:
+            self.assertTrue(any(block.get("tensor") == tensor["index"] and block["what"] == "input"
+                                for block in blocks))
+        return report
+
+    def test_plan(self):
+        report = self.check_plan("default")
+        text = self.ok("inspect", "default", "--memory")
+        self.assertIn(f"{report['memory']['lower_bound']} bytes, the lower bound, of", text)
+        self.assertIn("arena peak", text)
+        self.assertRegex(text, r"(?m)^ *0 +\d+ +inputs +op 0 \w+ +input +1 ")
+
+    @unittest.skipUnless(KIT.is_dir(), "no kit")
+    def test_plans_of_kit(self):
+        for model in sorted((KIT / "models").glob("*.tflite")):
+            with self.subTest(model=model.name):
+                self.check_plan(model)
+
+    def test_plot(self):
+        svg, image = self.dir / "memory.svg", self.dir / "memory.png"
+        blocks = self.ok_json("inspect", "default", "--memory", "--plot", svg)["memory"]["blocks"]
+        root = xml.etree.ElementTree.parse(svg).getroot()
+        paths = sum(1 for _ in root.iter("{http://www.w3.org/2000/svg}path"))
+        self.assertGreater(paths, 2 * len(blocks))  # filled and stroked
+        self.ok("inspect", "default", "--memory", "--plot", image)
+        self.assertEqual(struct.unpack(">II", image.read_bytes()[16:24]), (2080, 1280))
+        self.fails(USAGE, "--plot is for --memory", "inspect", "default", "--plot", svg)
+        self.fails(USAGE, r"must end in \.svg or \.png", "inspect", "default", "--memory", "--plot", self.dir / "a.pdf")
+        missing = self.dir / "missing" / "memory.svg"
+        self.fails(FAILED, f"{missing} cannot be written", "inspect", "default", "--memory", "--plot", missing)
+
+
 class Devices(Case):
     def test_list(self):
         devices = self.ok_json("devices")
