@@ -230,6 +230,8 @@ static int check_options(struct bench *bench, const char *size)
     if (bench->batch.enabled && (bench->compare_path || bench->roofline))
         return cli_fail(CLI_USAGE, "--compare and --roofline are not for --batch");
     int code = chart_check("--roofline", bench->roofline);
+    if (!code)
+        code = cli_check_output("--save", bench->save);
     if (!code && bench->compare_path)
         code = bench_old_load(bench->compare_path, &bench->old);
     return code;
@@ -241,6 +243,7 @@ static int parse(struct bench *bench, char **argv, char **size, gboolean *json)
     struct bench_batch_options *batch = &bench->batch;
     const GOptionEntry entries[] = {
         {"json", 'j', 0, G_OPTION_ARG_NONE, json, "Print JSON instead of tables", NULL},
+        {"save", 0, 0, G_OPTION_ARG_FILENAME, &bench->save, "Write the JSON to a file as well", "FILE.json"},
         {"frames", 'n', 0, G_OPTION_ARG_INT, &bench->max_frames,
          "Most frames, or batches, per measurement (default 100)", "N"},
         {"seconds", 't', 0, G_OPTION_ARG_DOUBLE, &bench->seconds,
@@ -280,6 +283,8 @@ static int bench_frames(struct bench *bench, bool json)
     int code = measure(bench);
     if (!code && bench->roofline)
         code = bench_write_roofline(bench);
+    if (!code && bench->save)
+        code = bench_save_json(bench, bench->save);
     if (!code)
         (json ? bench_print_json : bench_print_text)(bench);
     return code;
@@ -302,6 +307,7 @@ int cmd_bench(char **argv)
     g_free(bench.batch.plot);
     g_free(bench.compare_path);
     g_free(bench.roofline);
+    g_free(bench.save);
     bench_old_free(bench.old);
     g_free(size);
     return cli_close(&bench.cli, code);

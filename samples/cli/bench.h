@@ -35,7 +35,7 @@ struct bench {
     unsigned width, height;
     int max_frames, in_flight;
     double seconds;
-    char *compare_path, *roofline; /* or NULL */
+    char *compare_path, *roofline, *save; /* or NULL */
     struct bench_old *old;         /* or NULL */
 
     uint8_t *pixels;
@@ -76,5 +76,6 @@ void bench_old_json(JsonBuilder *b, const struct bench *bench); /* member "compa
 
 void bench_print_text(const struct bench *bench);
 void bench_print_json(const struct bench *bench);
+int bench_save_json(const struct bench *bench, const char *path);
 
 #endif

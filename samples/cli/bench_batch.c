@@ -125,7 +125,7 @@ static void print_text(const struct batch_bench *b)
     print_findings(b);
 }
 
-static void print_json(const struct batch_bench *b)
+static JsonBuilder *report(const struct batch_bench *b)
 {
     struct shk_device_info device;
     shk_device_get_info(b->bench->cli.device, &device);
@@ -148,7 +148,13 @@ static void print_json(const struct batch_bench *b)
     }
     json_builder_end_array(json);
     json_builder_end_object(json);
-    json_finish(json);
+    return json;
+}
+
+static int save(const struct batch_bench *b, const char *path)
+{
+    GError *error = NULL;
+    return json_write(report(b), path, &error) ? CLI_OK : cli_fail_gerror(CLI_FAILED, error);
 }
 
 static int write_plot(const struct batch_bench *b, const char *path)
@@ -202,7 +208,11 @@ int bench_batch(struct bench *bench, bool json)
     code = search(&b);
     if (!code && bench->batch.plot)
         code = write_plot(&b, bench->batch.plot);
-    if (!code)
-        (json ? print_json : print_text)(&b);
+    if (!code && bench->save)
+        code = save(&b, bench->save);
+    if (!code && json)
+        json_finish(report(&b));
+    else if (!code)
+        print_text(&b);
     return code;
 }

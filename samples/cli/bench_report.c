@@ -256,7 +256,7 @@ static void json_memory(JsonBuilder *b, const struct bench *bench)
     json_builder_end_object(b);
 }
 
-void bench_print_json(const struct bench *bench)
+static JsonBuilder *report(const struct bench *bench)
 {
     struct shk_device_info device;
     const struct shk_session_info *info = &bench->info;
@@ -286,5 +286,16 @@ void bench_print_json(const struct bench *bench)
     if (bench->old)
         bench_old_json(b, bench);
     json_builder_end_object(b);
-    json_finish(b);
+    return b;
+}
+
+void bench_print_json(const struct bench *bench)
+{
+    json_finish(report(bench));
+}
+
+int bench_save_json(const struct bench *bench, const char *path)
+{
+    GError *error = NULL;
+    return json_write(report(bench), path, &error) ? CLI_OK : cli_fail_gerror(CLI_FAILED, error);
 }

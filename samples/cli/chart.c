@@ -2,11 +2,8 @@
 #include "chart.h"
 
 #include <cairo-svg.h>
-#include <errno.h>
-#include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli.h"
 
@@ -92,15 +89,7 @@ int chart_check(const char *option, const char *path)
         return CLI_OK;
     if (!has_ending(path, ".svg") && !has_ending(path, ".png"))
         return cli_fail(CLI_USAGE, "%s %s: the name must end in .svg or .png", option, path);
-    char *folder = g_path_get_dirname(path);
-    int code = CLI_OK;
-    if (g_file_test(path, G_FILE_TEST_IS_DIR))
-        code = cli_fail(CLI_FAILED, "%s %s is a folder", option, path);
-    else if (g_access(folder, W_OK) != 0)
-        code =
-            cli_fail(CLI_FAILED, "%s %s cannot be written: %s: %s", option, path, folder, g_strerror(errno));
-    g_free(folder);
-    return code;
+    return cli_check_output(option, path);
 }
 
 static cairo_status_t append(void *closure, const unsigned char *data, unsigned length)

@@ -358,6 +358,19 @@ class Bench(Case):
         self.fails(FAILED, f"--roofline {missing} cannot be written", *self.QUICK, "--roofline", missing)
         self.fails(USAGE, "are not for --batch", *self.QUICK, "--batch", "--roofline", svg)
 
+    def test_save(self):
+        """The same report, beside the table."""
+        path = self.dir / "saved.json"
+        text = self.ok(*self.QUICK, "--save", path)
+        report = json.loads(path.read_text())
+        self.assertIn("ceilings of the device", text)
+        self.assertRegex(text, "load to first result +%.2f" % (report["setup"]["load_to_first_result_ns"] / 1e6))
+        self.ok(*self.QUICK, "--compare", path)
+        text = self.ok(*BenchBatch.QUICK, "--save", path)
+        self.assertIn("%.3f" % (json.loads(path.read_text())["points"][0]["latency_ns"] / 1e6), text)
+        self.fails(FAILED, "--save .*missing/a.json cannot be written", *self.QUICK, "--save",
+                   self.dir / "missing" / "a.json")
+
     def test_compare(self):
         old = self.ok_json(*self.QUICK)
         del old["ceiling"], old["total"], old["memory"]  # not needed, and not in older files
