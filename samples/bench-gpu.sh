@@ -162,18 +162,20 @@ choose() {
         find_missing
         modes='mixed packed glibc'
     fi
-    status=1
+    starts=false
     for mode in $modes; do
         shrike devices ${device:+--device "$device"} >"$work/devices" 2>"$work/error"
-        status=$?
-        [ "$status" -ne 0 ] || return 0
+        case $? in
+            0) return 0 ;;
+            4) starts=true ;;
+        esac
         sed 's/^/    /' "$work/error" >>"$work/errors"
     done
     say "the tool does not run here, or finds no device:"
     sort -u "$work/errors" >&2
     ! grep -q 'libvulkan' "$work/errors" ||
         say "install the Vulkan loader (Debian, Ubuntu: libvulkan1) and the GPU's driver"
-    [ "$status" -eq 4 ] && exit 4
+    ! $starts || exit 4
     exit 1
 }
 
