@@ -22,8 +22,8 @@ static void announce_latency(GstShrikeDetect *self)
         gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
 }
 
-/* Nothing is queued or on its way: only the streaming thread, and threads that hold the object lock, know the engine.
- * FALSE: a model-file that was set meanwhile may have reached the old engine only. */
+/* Nothing is queued or on its way: only the streaming thread, and threads that hold the object lock, know the
+ * engine. FALSE: a model-file that was set meanwhile may have reached the old engine only. */
 static gboolean take_over(GstShrikeDetect *self, struct engine *engine)
 {
     char *model_file, *label_file;
@@ -73,9 +73,9 @@ GstFlowReturn gst_shrike_detect_follow_memory(GstShrikeDetect *self, const GstCa
     struct shk_device *device = NULL;
     struct shk_error error;
     gboolean wanted = vulkan_share_wanted(caps);
-    detect_upload_set_share(&self->upload, wanted ? self->share : NULL,
-                            wanted && gst_caps_features_contains(gst_caps_get_features(caps, 0),
-                                                                 VULKAN_SHARE_IMAGE_FEATURE));
+    detect_upload_set_share(
+        &self->upload, wanted ? self->share : NULL,
+        wanted && gst_caps_features_contains(gst_caps_get_features(caps, 0), VULKAN_SHARE_IMAGE_FEATURE));
     if (!wanted)
         return GST_FLOW_OK;
     if (!detect_queue_wait_idle(&self->queue))
