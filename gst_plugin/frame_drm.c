@@ -5,13 +5,15 @@
 
 static GstStructure *structure_new(void)
 {
-    return gst_structure_new("video/x-raw", "width", GST_TYPE_INT_RANGE, 1, G_MAXINT, "height", GST_TYPE_INT_RANGE, 1,
-                             G_MAXINT, "framerate", GST_TYPE_FRACTION_RANGE, 0, 1, G_MAXINT, 1, NULL);
+    return gst_structure_new("video/x-raw", "width", GST_TYPE_INT_RANGE, 1, G_MAXINT, "height",
+                             GST_TYPE_INT_RANGE, 1, G_MAXINT, "framerate", GST_TYPE_FRACTION_RANGE, 0, 1,
+                             G_MAXINT, 1, NULL);
 }
 
 static void append(GstCaps *caps, GstStructure *structure)
 {
-    gst_caps_append_structure_full(caps, structure, gst_caps_features_new(GST_CAPS_FEATURE_MEMORY_DMABUF, NULL));
+    gst_caps_append_structure_full(caps, structure,
+                                   gst_caps_features_new(GST_CAPS_FEATURE_MEMORY_DMABUF, NULL));
 }
 
 #if GST_CHECK_VERSION(1, 24, 0)

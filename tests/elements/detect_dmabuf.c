@@ -44,7 +44,8 @@ static int dma_buffer(void)
     if (control < 0)
         return -1;
     int memory = memory_file();
-    struct udmabuf_create create = {.memfd = (guint32)memory, .flags = UDMABUF_FLAGS_CLOEXEC, .size = MAPPING};
+    struct udmabuf_create create = {
+        .memfd = (guint32)memory, .flags = UDMABUF_FLAGS_CLOEXEC, .size = MAPPING};
     if (fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK) == 0)
         fd = ioctl(control, UDMABUF_CREATE, &create);
     close(memory);
@@ -90,7 +91,8 @@ static char *copy_reason(GstHarness *harness)
     return reason;
 }
 
-/* The frames of two elements, one of which gets dma-bufs. Returns why the last one was copied, to be freed. */
+/* The frames of two elements, one of which gets dma-bufs. Returns why the last one was copied, to be freed.
+ */
 static char *compare(const char *format, const char *dmabuf_caps, int (*make)(void),
                      void (*mark)(GstBuffer *buffer))
 {
@@ -204,7 +206,8 @@ static void mark_as_drm(GstBuffer *buffer)
 {
     GstVideoInfo info;
     gst_video_info_set_format(&info, GST_VIDEO_FORMAT_NV12, 320, 240);
-    gst_buffer_add_video_meta_full(buffer, 0, GST_VIDEO_FORMAT_DMA_DRM, 320, 240, 2, info.offset, info.stride);
+    gst_buffer_add_video_meta_full(buffer, 0, GST_VIDEO_FORMAT_DMA_DRM, 320, 240, 2, info.offset,
+                                   info.stride);
 }
 
 START_TEST(test_drm_format)

@@ -1,5 +1,5 @@
-/* What the suites about Vulkan sharing have in common: GStreamer's instance under the validation layer, devices, shares,
- * uploads.
+/* What the suites about Vulkan sharing have in common: GStreamer's instance under the validation layer,
+ * devices, shares, uploads.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TEST_VULKAN_H
 #define TEST_VULKAN_H
@@ -37,9 +37,10 @@ GstBuffer *vulkan_buffer(struct vulkan_alone *alone, const GstVideoInfo *info, V
 /* Writes the pixels of `from` into `to`. */
 void vulkan_fill(GstBuffer *to, const GstVideoInfo *info, GstBuffer *from);
 
-/* The pool that vulkanupload, in a harness that has caps, offers to what is upstream of it; active. Close it when the
- * device is done: GStreamer 1.22 gives buffers back to it that the device still reads.
- * gst_harness_create_buffer() does not do: it wants buffers of a frame's very size, and those of a device may be larger. */
+/* The pool that vulkanupload, in a harness that has caps, offers to what is upstream of it; active. Close it
+ * when the device is done: GStreamer 1.22 gives buffers back to it that the device still reads.
+ * gst_harness_create_buffer() does not do: it wants buffers of a frame's very size, and those of a device may
+ * be larger. */
 GstBufferPool *vulkan_upload_pool(GstHarness *harness);
 void vulkan_close_pool(GstBufferPool **pool);
 

@@ -244,8 +244,7 @@ START_TEST(test_bounded)
     GstVideoInfo info = video_info(&formats[0]);
     struct vulkan_share *share = vulkan_share_new(source->element);
     struct shk_device *device = NULL;
-    GstBuffer *picture = system_picture(&formats[0], 1),
-              *buffer = upload(source, &formats[0], picture, pool);
+    GstBuffer *picture = system_picture(&formats[0], 1), *buffer = upload(source, &formats[0], picture, pool);
     struct shk_frame frames[3] = {0};
 
     test_ok(vulkan_share_open(share, source->sinkpad, 2, test_log(), &device, &error), &error);

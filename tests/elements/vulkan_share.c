@@ -171,6 +171,7 @@ START_TEST(test_meta)
     }
     meta->format = GST_VIDEO_FORMAT_NV21;
     vulkan_expect_refusal(alone.share, &info, buffer, SHK_ERROR_INVALID_ARGUMENT, "another format");
+    vulkan_share_finish(alone.share); /* nobody has waited for the copies */
     gst_buffer_unref(buffer);
     vulkan_close_alone(&alone);
 }
