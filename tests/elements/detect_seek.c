@@ -144,8 +144,9 @@ static void wait_for_frames(struct watch *watch, GstClockTime start, guint frame
     g_mutex_lock(&watch->lock);
     while (!watch->complaint && (watch->flushing || watch->start != start || watch->frames < frames))
         g_cond_wait(&watch->changed, &watch->lock);
-    ck_assert_msg(!watch->complaint, "%s", watch->complaint);
+    const char *complaint = watch->complaint;
     g_mutex_unlock(&watch->lock);
+    ck_assert_msg(!complaint, "%s", complaint);
 }
 
 static void seek(struct watch *watch, GstSeekFlags flags, GstClockTime start, GstClockTime stop)
