@@ -156,14 +156,15 @@ static void attach_part(GstBuffer *buffer, const struct detect_meta_context *con
     GstVideoRegionOfInterestMeta *parent = classes && part->parent >= 0 ? nth_region(buffer, part->parent) : NULL;
     struct detect_analytics_object *objects = g_new(struct detect_analytics_object, part->count);
     guint count = 0;
-    for (guint i = 0; i < part->count; i++) {
+    guint wanted = parent ? MIN(part->count, 1) : part->count;
+    for (guint i = 0; i < wanted; i++) {
         struct shk_detection detection = part->detections[i];
         GQuark name = class_name(context->labels, detection.class_id);
         if (!frame_area_transform(&frame->area, &detection))
             continue;
-        if (parent && i == 0)
+        if (parent)
             gst_video_region_of_interest_meta_add_param(parent, describe_class(name, &detection));
-        if (parent && i == 0 && classify_entry(list, parent, name, &detection))
+        if (parent && classify_entry(list, parent, name, &detection))
             continue;
         objects[count] = describe_object(name, &frame->area, &detection);
         if (!parent && context->kinds & DETECT_META_ROI)

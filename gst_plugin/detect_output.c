@@ -67,11 +67,20 @@ void gst_shrike_detect_forget_held(GstShrikeDetect *self)
     self->held.valid = FALSE;
 }
 
+/* A class is said of a region, and the next frame has other regions. */
+static gboolean classifies_regions(const GstShrikeDetect *self)
+{
+    gboolean classes = self->labels && self->labels->decoder == SHK_DECODER_CLASSIFICATION;
+    return classes && self->regions.source == DETECT_REGION_LIST;
+}
+
 static void hold(GstShrikeDetect *self, const struct detect_item *item)
 {
     const struct detect_frame *frame = item->frame;
     struct detect_held *held = &self->held;
     gst_shrike_detect_forget_held(self);
+    if (classifies_regions(self))
+        return;
     if (!held->detections)
         held->detections = g_new(struct shk_detection, ENGINE_MAX_DETECTIONS);
     held->count = 0;
