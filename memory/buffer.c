@@ -91,6 +91,10 @@ enum shk_status shk_buffer_write(struct shk_device *device, const struct shk_buf
     enum shk_status status = check_range(buffer, offset, size, error);
     if (status || size == 0)
         return status;
+    if (buffer->map) { /* no need to copy twice, and to wait */
+        memcpy((char *)buffer->map + offset, data, size);
+        return shk_buffer_flush(device, buffer, offset, size, error);
+    }
     status = shk_slot_init(device, SHK_MIN(size, TRANSFER_CHUNK), 0, 0, 1, &slot, error);
     if (status)
         return status;

@@ -50,7 +50,8 @@ bool shk_slot_timestamps(struct shk_device *device, struct shk_slot *slot, uint3
 /* A full memory barrier between everything before and after, for compute, transfer and host. */
 void shk_cmd_barrier(VkCommandBuffer commands);
 
-/* Copies `size` bytes to / from a DEVICE buffer and waits: for start-up and tests, never per frame. */
+/* Copies `size` bytes to / from a DEVICE buffer and waits: for start-up and tests, never per frame. Writing goes
+ * straight into memory that the CPU sees: nothing that was submitted may still use the range. */
 enum shk_status shk_buffer_write(struct shk_device *device, const struct shk_buffer *buffer,
                                  VkDeviceSize offset, const void *data, VkDeviceSize size,
                                  struct shk_error *error);

@@ -65,6 +65,26 @@ class BenchGpu(unittest.TestCase):
         self.assertEqual(again.returncode, FAILED)
         self.assertIn("out is not empty", again.stderr)
 
+    def test_tuner(self):
+        """With a tool that says that it has one: it is run, and what comes after is compared with what was before."""
+        tool, out = self.script.parent / "bin" / "shrike", self.dir / "tuned"
+        real = tool.rename(tool.parent / "real")
+        tool.write_text('#!/bin/sh\ncase $1 in\n--help) echo "  tune  it";;\n'
+                        'tune) echo "tuned $2" "$3" "$5";;\n*) exec "$(dirname "$0")/real" "$@";;\nesac\n')
+        tool.chmod(0o755)
+        try:
+            result = run(self.script, "--out", out, "--seconds", "0", "default", PYTHON="/bin/false")
+        finally:
+            real.rename(tool)
+        self.assertEqual(result.returncode, OK, result.stderr)
+        report = (out / "report.md").read_text()
+        times = [json.loads((out / "default" / f"{name}.json").read_text())["steady"]["inference"]["median_ns"] / 1e6
+                 for name in ("bench", "tuned")]
+        self.assertRegex(report, r"(?m)^\| default \| 17\.\d \| %.3f \| %.3f \| " % tuple(times))
+        self.assertIn("tuned default --device --cache-dir", report)
+        self.assertIn("compared with ", report)
+        self.assertIn("### tuned-verify", report)
+
     def test_a_model_that_is_none(self):
         bad, out = self.dir / "bad.tflite", self.dir / "bad"
         bad.write_bytes(b"no model")

@@ -214,7 +214,7 @@ START_TEST(test_adopt)
     test_ok(shk_buffer_write(device, &buffer, 0, "hello", 6, &error), &error);
     test_ok(shk_buffer_read(device, &buffer, 0, text, 6, &error), &error);
     ck_assert_str_eq(text, "hello");
-    ck_assert_int_eq(count.calls, 2);
+    ck_assert_int_eq(count.calls, buffer.map ? 1 : 2); /* memory that the CPU sees is written without the queue */
     ck_assert_int_eq(count.depth, 0);
     shk_pool_free(device->pool, &buffer);
     shk_device_destroy(&device);
