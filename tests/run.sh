@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs what is missing, builds, and runs every test suite: once as users build it (the Khronos validation
 # layer on), once with AddressSanitizer and UndefinedBehaviorSanitizer. The last line sums up both.
-# usage: tests/run.sh [--trixie] [--fast] [--werror] [ARGUMENT...]
+# usage: tests/run.sh [--trixie] [--tsan] [--fast] [--werror] [ARGUMENT...]
 #   --trixie    not on this system but on Debian 13, in a chroot (needs root): tests/trixie.sh --help
+#   --tsan      neither of these, but once with ThreadSanitizer, the suites of elements, sessions and memory
 #   --fast      without the sanitizer build
 #   --werror    compiler warnings are errors
 #   ARGUMENT    passed to meson test: names of tests, --suite NAME, --verbose ...
@@ -12,13 +13,15 @@ cd "$(dirname "$0")/.." || exit 1
 fast=false
 werror=false
 trixie=false
+tsan=false
 flags=
 while :; do
     case "${1-}" in
         --trixie) trixie=true ;;
+        --tsan) tsan=true; flags="$flags --tsan" ;;
         --fast) fast=true; flags="$flags --fast" ;;
         --werror) werror=true; flags="$flags --werror" ;;
-        --help) sed -n '2,8s/^# //p' "$0"; exit 0 ;;
+        --help) sed -n '2,9s/^# //p' "$0"; exit 0 ;;
         *) break ;;
     esac
     shift
@@ -88,8 +91,13 @@ leg() {
 }
 
 if step samples/setup.sh --tests; then
-    leg "$builds/build-tests" -- "$@"
-    if ! $fast; then
+    if $tsan; then
+        leg "$builds/build-tsan" -Db_sanitize=thread -Db_lundef=false -- --suite elements --suite session \
+            --suite memory "$@"
+    else
+        leg "$builds/build-tests" -- "$@"
+    fi
+    if ! $fast && ! $tsan; then
         # The drivers leak at exit and are not built with the sanitizers: support/lsan.supp names them.
         leg "$builds/build-sanitize" -Db_sanitize=address,undefined -Db_lundef=false -- "$@"
     fi

@@ -209,6 +209,18 @@ START_TEST(test_without_meta)
 }
 END_TEST
 
+/* shrikedetect sends it on from a thread of its own. */
+static void wait_for_eos(GstHarness *harness)
+{
+    GstEventType type;
+    do {
+        GstEvent *event = gst_harness_pull_event(harness);
+        ck_assert_ptr_nonnull(event);
+        type = GST_EVENT_TYPE(event);
+        gst_event_unref(event);
+    } while (type != GST_EVENT_EOS);
+}
+
 /* What shrikedetect writes, next to its regions. */
 START_TEST(test_detect)
 {
@@ -221,6 +233,7 @@ START_TEST(test_detect)
     ck_assert_int_eq(gst_harness_push(harness, elements_picture(caps, 1)), GST_FLOW_OK);
     ck_assert(gst_harness_push_event(harness, gst_event_new_eos()));
     GstBuffer *buffer = gst_harness_pull(harness);
+    wait_for_eos(harness);
     GPtrArray *lines = json_read_file(path);
     json_check_frames(lines, 0, 1);
     JsonObject *line = g_ptr_array_index(lines, 0);

@@ -1,0 +1,189 @@
+/* What ThreadSanitizer has to know of GLib and GStreamer, which come from the system and are not built with it: their locks
+ * are futexes and their reference counts are atomics in code that it does not see. This stands between them and their
+ * callers, and tells it who waited for whom. Only in builds with -Db_sanitize=thread.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Nothing is hidden: a lock that is not taken is an edge that is not there. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <gst/gst.h>
+#include <sanitizer/tsan_interface.h>
+
+#undef g_once_init_enter
+#undef g_once_init_leave
+
+/* `real` is the function that this one hides. Its first caller may be any thread. */
+#define REAL(name)                                                                                                    \
+    static __typeof__(&name) real_##name;                                                                             \
+    __typeof__(&name) real = __atomic_load_n(&real_##name, __ATOMIC_RELAXED);                                         \
+    if (!real) {                                                                                                      \
+        real = (__typeof__(&name))dlsym(RTLD_NEXT, #name);                                                            \
+        __atomic_store_n(&real_##name, real, __ATOMIC_RELAXED);                                                       \
+    }
+
+static void acquire(const volatile void *what)
+{
+    __tsan_acquire((void *)what);
+}
+
+static void release(const volatile void *what)
+{
+    __tsan_release((void *)what);
+}
+
+/* ---- locks ---- */
+
+#define LOCK(name, type)                                                                                              \
+    void name(type *lock)                                                                                             \
+    {                                                                                                                 \
+        REAL(name)                                                                                                    \
+        real(lock);                                                                                                   \
+        acquire(lock);                                                                                                \
+    }
+
+#define TRYLOCK(name, type)                                                                                           \
+    gboolean name(type *lock)                                                                                         \
+    {                                                                                                                 \
+        REAL(name)                                                                                                    \
+        gboolean taken = real(lock);                                                                                  \
+        if (taken)                                                                                                    \
+            acquire(lock);                                                                                            \
+        return taken;                                                                                                 \
+    }
+
+#define UNLOCK(name, type)                                                                                            \
+    void name(type *lock)                                                                                             \
+    {                                                                                                                 \
+        REAL(name)                                                                                                    \
+        release(lock);                                                                                                \
+        real(lock);                                                                                                   \
+    }
+
+LOCK(g_mutex_lock, GMutex)
+TRYLOCK(g_mutex_trylock, GMutex)
+UNLOCK(g_mutex_unlock, GMutex)
+LOCK(g_rec_mutex_lock, GRecMutex)
+TRYLOCK(g_rec_mutex_trylock, GRecMutex)
+UNLOCK(g_rec_mutex_unlock, GRecMutex)
+LOCK(g_rw_lock_writer_lock, GRWLock)
+TRYLOCK(g_rw_lock_writer_trylock, GRWLock)
+UNLOCK(g_rw_lock_writer_unlock, GRWLock)
+LOCK(g_rw_lock_reader_lock, GRWLock)
+TRYLOCK(g_rw_lock_reader_trylock, GRWLock)
+UNLOCK(g_rw_lock_reader_unlock, GRWLock)
+
+void g_cond_wait(GCond *cond, GMutex *mutex)
+{
+    REAL(g_cond_wait)
+    release(mutex);
+    real(cond, mutex);
+    acquire(mutex);
+}
+
+gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end_time)
+{
+    REAL(g_cond_wait_until)
+    release(mutex);
+    gboolean in_time = real(cond, mutex, end_time);
+    acquire(mutex);
+    return in_time;
+}
+
+/* ---- once ---- */
+
+gboolean(g_once_init_enter)(volatile void *location)
+{
+    REAL(g_once_init_enter)
+    gboolean first = real(location);
+    if (!first)
+        acquire((gconstpointer)location);
+    return first;
+}
+
+void(g_once_init_leave)(volatile void *location, gsize result)
+{
+    REAL(g_once_init_leave)
+    release((gconstpointer)location);
+    real(location, result);
+}
+
+gpointer g_once_impl(GOnce *once, GThreadFunc func, gpointer arg)
+{
+    REAL(g_once_impl)
+    gpointer result = real(once, func, arg);
+    release(&once->status); /* by whoever was first, before the others see it */
+    acquire(&once->status);
+    return result;
+}
+
+/* ---- queues ---- */
+
+void g_async_queue_push(GAsyncQueue *queue, gpointer data)
+{
+    REAL(g_async_queue_push)
+    release(queue);
+    real(queue, data);
+}
+
+#define POP(name, parameters, ...)                                                                                    \
+    gpointer name parameters                                                                                          \
+    {                                                                                                                 \
+        REAL(name)                                                                                                    \
+        gpointer data = real(__VA_ARGS__);                                                                            \
+        acquire(queue);                                                                                               \
+        return data;                                                                                                  \
+    }
+
+POP(g_async_queue_pop, (GAsyncQueue * queue), queue)
+POP(g_async_queue_try_pop, (GAsyncQueue * queue), queue)
+POP(g_async_queue_timeout_pop, (GAsyncQueue * queue, guint64 timeout), queue, timeout)
+
+gboolean gst_bus_post(GstBus *bus, GstMessage *message)
+{
+    REAL(gst_bus_post)
+    release(bus);
+    return real(bus, message);
+}
+
+GstMessage *gst_bus_timed_pop_filtered(GstBus *bus, GstClockTime timeout, GstMessageType types)
+{
+    REAL(gst_bus_timed_pop_filtered)
+    GstMessage *message = real(bus, timeout, types);
+    acquire(bus);
+    return message;
+}
+
+/* ---- reference counts ---- */
+
+/* The last one frees what the others have used: it comes after them all. */
+#define REF(name, type, result)                                                                                       \
+    result name(type object)                                                                                          \
+    {                                                                                                                 \
+        REAL(name)                                                                                                    \
+        release(object);                                                                                              \
+        return real(object);                                                                                          \
+    }
+
+#define UNREF(name, type)                                                                                             \
+    void name(type object)                                                                                            \
+    {                                                                                                                 \
+        REAL(name)                                                                                                    \
+        release(object);                                                                                              \
+        acquire(object);                                                                                              \
+        real(object);                                                                                                 \
+    }
+
+UNREF(gst_mini_object_unref, GstMiniObject *)
+UNREF(gst_object_unref, gpointer)
+#undef g_object_unref
+UNREF(g_object_unref, gpointer)
+
+gboolean g_atomic_ref_count_dec(gatomicrefcount *count)
+{
+    REAL(g_atomic_ref_count_dec)
+    release(count);
+    gboolean last = real(count);
+    if (last)
+        acquire(count);
+    return last;
+}
