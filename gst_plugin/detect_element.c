@@ -150,7 +150,7 @@ static void choose_meta(GstShrikeDetect *self)
 static void reset_flow(GstShrikeDetect *self)
 {
     self->have_info = FALSE;
-    self->warned_crop = self->warned_regions = FALSE;
+    self->warned_crop = self->warned_regions = self->refused = FALSE;
     self->frame_number = 0;
     self->last_report = gst_util_get_timestamp();
     gst_segment_init(&self->segment, GST_FORMAT_UNDEFINED);
