@@ -28,6 +28,11 @@
  * If the device is lost (a driver that resets), frames on it pass without detections, and the element goes on with
  * the device opened anew; three losses within a minute are an error.
  *
+ * Frames in memory:VulkanImage and memory:VulkanBuffer are searched on the device that they are on, which the element
+ * gets from the elements upstream or from the application (gst_element_set_context()); with #GstShrikeDetect:engine-id
+ * they are refused. Dma-bufs (memory:DMABuf) are imported where the device can, else copied. #GstShrikeDetect:stats says
+ * whether frames are read where they are, and if not, why.
+ *
  * All of the model runs on the chosen Vulkan device, or the element fails to start with a message that names
  * the op and the reason. The C reference implementation runs only where device=cpu-reference asks for it.
  *
@@ -60,6 +65,10 @@
  * gst-launch-1.0 videotestsrc pattern=ball ! shrikedetect meta=analytics ! objectdetectionoverlay ! \
  *   videoconvert ! autovideosink
  * ]| GStreamer 1.24 and newer: drawn by an element of GStreamer's own.
+ *
+ * |[
+ * gst-launch-1.0 videotestsrc num-buffers=100 pattern=ball ! vulkanupload ! shrikedetect ! fakesink
+ * ]| Frames that are on the GPU stay there.
  *
  * Environment: SHRIKE_VALIDATION=1 turns the Khronos validation layer on; its messages go to the debug
  * category `shrikecore` and their number is the field validation-messages of #GstShrikeDetect:stats.
@@ -158,7 +167,7 @@ GstClockTime gst_shrike_detect_worst_latency(GstShrikeDetect *self, GstClockTime
 static void reset_flow(GstShrikeDetect *self)
 {
     self->have_info = FALSE;
-    self->warned_crop = self->warned_regions = FALSE;
+    self->warned_crop = self->warned_regions = self->refused = FALSE;
     self->frame_number = 0;
     self->last_report = gst_util_get_timestamp();
     gst_segment_init(&self->segment, GST_FORMAT_UNDEFINED);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "detect_upload.h"
 
+#include "frame_drm.h"
 #include "frame_import.h"
 #include "frame_pool.h"
 
@@ -115,14 +116,28 @@ static gboolean prepare_staging(struct detect_upload *upload, const GstVideoInfo
     return upload->staging && gst_buffer_pool_set_active(upload->staging, TRUE);
 }
 
+/* A reference of the buffer, or of one with the same memory whose GstVideoMeta names the format, where that leaves it to
+ * caps with drm-format: GStreamer does not map it then. */
+static GstBuffer *with_format(GstBuffer *buffer, const GstVideoInfo *info)
+{
+    const GstVideoMeta *meta = gst_buffer_get_video_meta(buffer);
+    if (!meta || !frame_drm_is_format(meta->format))
+        return gst_buffer_ref(buffer);
+    GstBuffer *copy = gst_buffer_copy(buffer);
+    gst_buffer_get_video_meta(copy)->format = GST_VIDEO_INFO_FORMAT(info);
+    return copy;
+}
+
 static gboolean copy_pixels(struct detect_upload *upload, const GstVideoInfo *info, GstBuffer *from, GstBuffer *to)
 {
     GstVideoFrame source, target;
-    if (!gst_video_frame_map(&source, info, from, GST_MAP_READ))
+    GstBuffer *readable = with_format(from, info);
+    gboolean mapped = gst_video_frame_map(&source, info, readable, GST_MAP_READ);
+    gst_buffer_unref(readable); /* kept by the map */
+    if (!mapped)
         return FALSE;
     gboolean copied = gst_video_frame_map(&target, &upload->staging_info, to, GST_MAP_WRITE);
     if (copied) {
-        source.info.finfo = info->finfo; /* a GstVideoMeta may leave the format to caps with drm-format */
         copied = gst_video_frame_copy(&target, &source);
         gst_video_frame_unmap(&target);
     }

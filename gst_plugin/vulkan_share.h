@@ -66,7 +66,12 @@ G_BEGIN_DECLS
 /* 24-bit pixels are missing: few devices have such images, and GStreamer 1.22 crashes where they are not
  * there. */
 #define VULKAN_SHARE_BUFFER_FORMATS "{ NV12, I420, YUY2, RGBx, BGRx, RGBA, BGRA, GRAY8 }"
-#define VULKAN_SHARE_IMAGE_FORMATS  "{ NV12, I420, YUY2, RGBx, BGRx, RGBA, BGRA, GRAY8 }"
+/* Newer ones have no images with three planes, and crash where one is asked for. */
+#if GST_CHECK_VERSION(1, 24, 0)
+#define VULKAN_SHARE_IMAGE_FORMATS "{ NV12, YUY2, RGBx, BGRx, RGBA, BGRA, GRAY8 }"
+#else
+#define VULKAN_SHARE_IMAGE_FORMATS "{ NV12, I420, YUY2, RGBx, BGRx, RGBA, BGRA, GRAY8 }"
+#endif
 
 struct vulkan_share;
 

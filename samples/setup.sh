@@ -1,10 +1,11 @@
 #!/bin/sh
 # Installs what building and running Shrike needs and is not there yet (Debian and its derivatives).
-# usage: samples/setup.sh [--tests | --window | --analytics]
-#   --tests     also what tests/run.sh needs, --analytics included
+# usage: samples/setup.sh [--tests | --window | --analytics | --vulkan]
+#   --tests     also what tests/run.sh needs, --analytics and --vulkan included
 #   --window    also what shows video on a screen
 #   --analytics also what GstAnalytics metadata needs, where GStreamer is 1.24 or newer (Debian 13); Debian's package
 #               brings OpenCV with it, 1 GB
+#   --vulkan    also what reading the Vulkan memory of GStreamer's elements needs, and these elements; the same package
 set -eu
 
 packages="
@@ -17,14 +18,18 @@ packages="
 test_packages="check vulkan-validationlayers"
 window_packages="gstreamer1.0-x"
 analytics_packages="libgstreamer-plugins-bad1.0-dev gstreamer1.0-plugins-bad"
+# the last four: what its gstreamer-vulkan-1.0.pc asks for and the package does not bring
+vulkan_packages="libgstreamer-plugins-bad1.0-dev gstreamer1.0-plugins-bad
+    libxcb1-dev libxkbcommon-dev libxkbcommon-x11-dev libwayland-dev"
 analytics=false
 
 case "${1-}" in
     '') ;;
-    --tests) packages="$packages $test_packages" analytics=true ;;
+    --tests) packages="$packages $test_packages $vulkan_packages" analytics=true ;;
     --window) packages="$packages $window_packages" ;;
     --analytics) analytics=true ;;
-    *) echo "usage: $0 [--tests | --window | --analytics]" >&2; exit 2 ;;
+    --vulkan) packages="$packages $vulkan_packages" ;;
+    *) echo "usage: $0 [--tests | --window | --analytics | --vulkan]" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then

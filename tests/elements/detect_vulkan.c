@@ -296,8 +296,7 @@ static void check_refused_caps(GstVulkanDevice *device, const char *launch, cons
     gst_harness_set_src_caps_str(harness, caps);
     ck_assert_int_eq(gst_harness_push(harness, system_picture("GRAY8", 0)), GST_FLOW_NOT_NEGOTIATED);
     expect_error(bus, text, more);
-    gst_bus_set_flushing(bus, TRUE); /* said again, for the caps that came with the buffer */
-    gst_bus_set_flushing(bus, FALSE);
+    elements_no_error(bus); /* said once, although the caps came again with the buffer */
     gst_harness_set_src_caps_str(harness, system);
     ck_assert_int_eq(gst_harness_push(harness, system_picture("GRAY8", 0)), GST_FLOW_OK);
     gst_buffer_unref(gst_harness_pull(harness));

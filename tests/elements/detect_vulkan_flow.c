@@ -1,6 +1,9 @@
 /* shrikedetect between system memory and other elements' Vulkan memory: caps that change while frames are on
  * their way, flushes, states, policies.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#define _GNU_SOURCE /* RTLD_NEXT */
+
+#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -368,6 +371,53 @@ START_TEST(test_pipeline)
 }
 END_TEST
 
+/* ---- A lost device ---- */
+
+/* The library finds this function before the loader's. */
+static gint lost_submits;
+
+VKAPI_ATTR VkResult VKAPI_CALL vkQueueSubmit(VkQueue queue, uint32_t count, const VkSubmitInfo *submits,
+                                             VkFence fence)
+{
+    PFN_vkQueueSubmit real = (PFN_vkQueueSubmit)dlsym(RTLD_NEXT, "vkQueueSubmit");
+    if (g_atomic_int_get(&lost_submits) > 0) {
+        g_atomic_int_add(&lost_submits, -1);
+        return VK_ERROR_DEVICE_LOST;
+    }
+    return real(queue, count, submits, fence);
+}
+
+/* It is not the element's to open anew: an error, whether its own work finds out or that on upstream's frame.
+ */
+START_TEST(test_lost)
+{
+    struct source source;
+    GstBus *bus;
+
+    open_source(&source);
+    for (guint i = 0; i < 2; i++) {
+        GError *error = NULL;
+        GstHarness *harness = open_detect(&source, "shrikedetect", BOUND_BUFFER, &bus);
+        ck_assert_int_eq(gst_harness_push(harness, frame(&source, BOUND_BUFFER, 0)), GST_FLOW_OK);
+        gst_buffer_unref(gst_harness_pull(harness));
+        if (i == 0)
+            ck_assert(push_caps(harness, &source, SYSTEM));
+        g_atomic_int_set(&lost_submits, 1);
+        for (guint k = 1;
+             gst_harness_push(harness, frame(&source, i ? BOUND_BUFFER : SYSTEM, k)) == GST_FLOW_OK; k++)
+            ;
+        GstMessage *message = gst_bus_timed_pop_filtered(bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_ERROR);
+        gst_message_parse_error(message, &error, NULL);
+        ck_assert_msg(strstr(error->message, i ? "LOST" : "shared with other elements") != NULL, "%s",
+                      error->message);
+        g_error_free(error);
+        gst_message_unref(message);
+        elements_teardown(&harness, &bus);
+    }
+    close_source(&source);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("detect-vulkan-flow");
@@ -381,6 +431,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_policies);
     tcase_add_test(tcase, test_flushes);
     tcase_add_test(tcase, test_states);
+    tcase_add_test(tcase, test_lost);
     if (have_elements())
         tcase_add_test(tcase, test_pipeline);
     else

