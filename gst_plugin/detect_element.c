@@ -147,6 +147,14 @@ static void choose_meta(GstShrikeDetect *self)
     self->kinds = detect_meta_kinds_check(GST_ELEMENT(self), meta);
 }
 
+GstClockTime gst_shrike_detect_worst_latency(GstShrikeDetect *self, GstClockTime batch_time)
+{
+    GST_OBJECT_LOCK(self);
+    guint waiting = gst_shrike_detect_waiting_places(self->options.drop_policy);
+    GST_OBJECT_UNLOCK(self);
+    return engine_stream_worst_latency(self->stream, batch_time, waiting);
+}
+
 static void reset_flow(GstShrikeDetect *self)
 {
     self->have_info = FALSE;
@@ -154,10 +162,7 @@ static void reset_flow(GstShrikeDetect *self)
     self->frame_number = 0;
     self->last_report = gst_util_get_timestamp();
     gst_segment_init(&self->segment, GST_FORMAT_UNDEFINED);
-    GST_OBJECT_LOCK(self);
-    guint waiting = gst_shrike_detect_waiting_places(self->options.drop_policy);
-    GST_OBJECT_UNLOCK(self);
-    GstClockTime latency = engine_stream_worst_latency(self->stream, 0, waiting);
+    GstClockTime latency = gst_shrike_detect_worst_latency(self, 0);
     GST_OBJECT_LOCK(self);
     latency_stats_reset(&self->stats);
     self->latency = latency + latency / 4;
@@ -216,7 +221,7 @@ static gboolean start(GstShrikeDetect *self)
         self->stream = stream;
         GST_OBJECT_UNLOCK(self);
         /* one more waits under drop-policy=leaky */
-        detect_upload_init(&self->upload, GST_ELEMENT(self), self->depth + 1);
+        detect_upload_init(&self->upload, GST_ELEMENT(self), gst_shrike_detect_places(self->depth));
         detect_upload_set_device(&self->upload, engine_get_device(self->engine));
         warn_without_decoder(self);
         choose_meta(self);
@@ -230,6 +235,7 @@ static void stop(GstShrikeDetect *self)
 {
     gst_shrike_detect_drop_queued(self, NULL);
     gst_shrike_detect_forget_held(self);
+    gst_shrike_detect_end_sharing(self);
     GST_OBJECT_LOCK(self);
     struct engine_stream *stream = self->stream;
     self->stream = NULL;
@@ -363,10 +369,17 @@ static GstStateChangeReturn change_state(GstElement *element, GstStateChange tra
     return result;
 }
 
+static void set_context(GstElement *element, GstContext *context)
+{
+    vulkan_share_set_context(GST_SHRIKE_DETECT(element)->share, context);
+    GST_ELEMENT_CLASS(gst_shrike_detect_parent_class)->set_context(element, context);
+}
+
 static void finalize(GObject *object)
 {
     GstShrikeDetect *self = GST_SHRIKE_DETECT(object);
     engine_close(self->engine);
+    vulkan_share_free(self->share);
     engine_settings_clear(&self->settings);
     detect_regions_clear(&self->regions);
     g_free(self->roi);
@@ -386,9 +399,9 @@ static void gst_shrike_detect_class_init(GstShrikeDetectClass *class)
     GST_DEBUG_CATEGORY_INIT(shrike_detect_debug, "shrikedetect", 0, "shrikedetect element");
     object_class->finalize = finalize;
     element_class->change_state = GST_DEBUG_FUNCPTR(change_state);
+    element_class->set_context = GST_DEBUG_FUNCPTR(set_context);
     gst_shrike_detect_install_properties(object_class);
-    gst_element_class_add_static_pad_template(element_class, gst_shrike_detect_pad_template(GST_PAD_SINK));
-    gst_element_class_add_static_pad_template(element_class, gst_shrike_detect_pad_template(GST_PAD_SRC));
+    gst_shrike_detect_add_pad_templates(element_class);
     gst_element_class_set_static_metadata(element_class, "Shrike object detector", "Filter/Analyzer/Video",
                                           "Finds objects in video with int8 networks on Vulkan compute",
                                           "The Shrike developers");
@@ -400,5 +413,6 @@ static void gst_shrike_detect_init(GstShrikeDetect *self)
     detect_queue_init(&self->queue);
     detect_frame_pool_init(&self->frames);
     detect_trace_init(&self->trace);
+    self->share = vulkan_share_new(GST_ELEMENT(self));
     gst_shrike_detect_create_pads(self);
 }

@@ -1,5 +1,6 @@
 /* shrikedetect: its instance, shared by detect_element.c (states), detect_properties.c, detect_pads.c (events, queries,
- * activation), detect_input.c (sink pad's streaming thread) and detect_output.c (source pad's task).
+ * activation), detect_share.c (other elements' Vulkan devices), detect_input.c (sink pad's streaming thread) and
+ * detect_output.c (source pad's task).
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef SHRIKE_GST_DETECT_ELEMENT_H
 #define SHRIKE_GST_DETECT_ELEMENT_H
@@ -13,6 +14,7 @@
 #include "detect_upload.h"
 #include "engine.h"
 #include "latency_stats.h"
+#include "vulkan_share.h"
 
 G_BEGIN_DECLS
 
@@ -31,6 +33,14 @@ enum detect_drop_policy {
 static inline guint gst_shrike_detect_waiting_places(enum detect_drop_policy policy)
 {
     return policy == DETECT_DROP_LEAKY ? 1 : 0;
+}
+
+/* Frames with a result, or on their way to one, that are in the element at a time. More than are on the device: a live
+ * sink holds frames back for as long as was announced, and the device is not to be idle meanwhile. What is announced is
+ * at most 2.5 times as long as the device takes for `depth` frames (update_latency). */
+static inline guint gst_shrike_detect_places(guint depth)
+{
+    return 3 * depth + 2;
 }
 
 /* Properties that may change while frames flow. */
@@ -71,9 +81,11 @@ struct _GstShrikeDetect {
     gboolean failed;       /* nothing more can be inferred until the engine is opened anew */
     const char *copy_reason; /* why frames are copied for the device (static string); NULL: they are not */
 
-    /* written by state changes, with the pads inactive and under the object lock, else only read */
+    /* Written under the object lock: by state changes, with the pads inactive, and by the sink pad's streaming thread,
+     * with nothing queued. So both pads' threads read them without it, and all others with it. */
     struct engine *engine;
     struct engine_stream *stream;
+    /* written by state changes, with the pads inactive and under the object lock, else only read */
     guint depth; /* max-in-flight */
     struct detect_regions regions;
     guint kinds; /* enum detect_meta_kinds, as written */
@@ -81,6 +93,7 @@ struct _GstShrikeDetect {
     struct detect_queue queue;
     struct detect_frame_pool frames;
     struct detect_trace trace;
+    struct vulkan_share *share; /* NULL: built without gstreamer-vulkan */
 
     /* sink pad's streaming thread */
     GstVideoInfo info;
@@ -102,6 +115,9 @@ GstStructure *gst_shrike_detect_describe_stats(GstShrikeDetect *self);
 /* Reads model-file and label-file from the engine, whose model somebody has changed, unless other ones were set
  * meanwhile. */
 void gst_shrike_detect_follow_files(GstShrikeDetect *self);
+/* What engine_stream_worst_latency() says of this element's frames; for its streaming threads. */
+GstClockTime gst_shrike_detect_worst_latency(GstShrikeDetect *self, GstClockTime batch_time);
+
 /* Has the engine change its model, if it runs. */
 void gst_shrike_detect_swap_model(GstShrikeDetect *self);
 
@@ -117,10 +133,17 @@ void gst_shrike_detect_init_properties(GstShrikeDetect *self);
 
 /* detect_pads.c */
 void gst_shrike_detect_create_pads(GstShrikeDetect *self);
-GstStaticPadTemplate *gst_shrike_detect_pad_template(GstPadDirection direction);
+void gst_shrike_detect_add_pad_templates(GstElementClass *class);
 /* Cancels what has not reached the device, waits for the rest, and drops all that is queued, once no thread of either
  * pad runs. Sticky events stay on `pad` unless it is NULL. */
 void gst_shrike_detect_drop_queued(GstShrikeDetect *self, GstPad *pad);
+
+/* detect_share.c, for the sink pad's streaming thread */
+/* At a CAPS event: where these frames are in other elements' Vulkan memory, waits for those before them and moves the
+ * engine to that device. GST_FLOW_FLUSHING, or GST_FLOW_NOT_NEGOTIATED when an error message has said why not. */
+GstFlowReturn gst_shrike_detect_follow_memory(GstShrikeDetect *self, const GstCaps *caps);
+/* No thread of either pad runs any more, and nothing is queued. */
+void gst_shrike_detect_end_sharing(GstShrikeDetect *self);
 
 /* detect_input.c */
 GstFlowReturn gst_shrike_detect_chain(GstPad *pad, GstObject *parent, GstBuffer *buffer);

@@ -39,6 +39,7 @@ void detect_frame_give(struct detect_frame_pool *pool, struct detect_frame *fram
         engine_job_reset(frame->jobs[i]);
     frame->job_count = 0;
     gst_clear_buffer(&frame->staging);
+    shk_memory_unref(&frame->memory);
     frame->upload = (struct shk_stage_time){0};
     g_mutex_lock(&pool->lock);
     frame->next = pool->free;

@@ -17,6 +17,7 @@ struct detect_frame {
     gint parents[DETECT_MAX_REGIONS];            /* which ROI meta of the buffer a job's region is, or -1 */
     guint job_count;
     GstBuffer *staging; /* a copy of the pixels that the device can read; NULL: it reads the buffer itself */
+    struct shk_memory *memory; /* of a frame in other elements' Vulkan memory: a reference; else NULL */
     struct shk_stage_time upload;
     struct detect_frame *next; /* in the pool */
 };

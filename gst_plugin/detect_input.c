@@ -33,22 +33,38 @@ static gboolean comes_too_late(GstShrikeDetect *self, GstBuffer *buffer)
 static gboolean take_back(struct detect_frame *frame, gpointer data)
 {
     GstShrikeDetect *self = data;
-    if (frame->job_count == 0 || !engine_cancel(self->stream, frame->jobs, frame->job_count))
+    /* the device copies frames of other elements' Vulkan memory at once: they stay until that is done */
+    if (frame->memory || frame->job_count == 0 || !engine_cancel(self->stream, frame->jobs, frame->job_count))
         return FALSE;
     detect_frame_give(&self->frames, frame);
     return TRUE;
 }
 
-/* GST_FLOW_CUSTOM_SUCCESS: all places are taken. */
+/* Room on the device, when there is a place. FALSE: flushing, or (but for `wait`) there is none. */
+static gboolean make_room(GstShrikeDetect *self, enum detect_drop_policy policy)
+{
+    if (policy == DETECT_DROP_NONE)
+        return engine_stream_wait_room(self->stream, self->depth);
+    /* no frame waits behind the others in other elements' Vulkan memory, as it could not be taken back */
+    guint waiting = self->upload.share ? 0 : gst_shrike_detect_waiting_places(policy);
+    if (engine_stream_frames(self->stream) < self->depth + waiting)
+        return TRUE;
+    return waiting > 0 && detect_queue_steal(&self->queue, DETECT_REASON_POLICY, take_back, self);
+}
+
+/* GST_FLOW_CUSTOM_SUCCESS: there is no room, and drop-policy does not say to wait. */
 static GstFlowReturn reserve(GstShrikeDetect *self, enum detect_drop_policy policy, guint *in_flight)
 {
-    gboolean leaky = policy == DETECT_DROP_LEAKY;
-    guint places = self->depth + gst_shrike_detect_waiting_places(policy);
-    GstFlowReturn flow = detect_queue_reserve(&self->queue, places, policy == DETECT_DROP_NONE, in_flight);
-    if (flow == GST_FLOW_CUSTOM_SUCCESS && leaky &&
-        detect_queue_steal(&self->queue, DETECT_REASON_POLICY, take_back, self))
-        flow = detect_queue_reserve(&self->queue, places, FALSE, in_flight);
-    return flow;
+    gboolean wait = policy == DETECT_DROP_NONE;
+    GstFlowReturn flow = detect_queue_reserve(&self->queue, gst_shrike_detect_places(self->depth), wait);
+    if (flow != GST_FLOW_OK)
+        return flow;
+    if (!make_room(self, policy)) {
+        detect_queue_frame_done(&self->queue);
+        return wait ? GST_FLOW_FLUSHING : GST_FLOW_CUSTOM_SUCCESS;
+    }
+    *in_flight = engine_stream_frames(self->stream) + 1;
+    return GST_FLOW_OK;
 }
 
 /* DETECT_REASON_NONE with GST_FLOW_OK: a place is reserved for it. */
@@ -159,7 +175,7 @@ static void follow_device(GstShrikeDetect *self)
 }
 
 static void add_jobs(GstShrikeDetect *self, struct detect_frame *frame, const struct frame_layout *layout,
-                     GstBuffer *buffer, const struct shk_frame *pixels)
+                     GstBuffer *buffer)
 {
     struct shk_rect rects[DETECT_MAX_REGIONS];
     gint parents[DETECT_MAX_REGIONS];
@@ -168,10 +184,18 @@ static void add_jobs(GstShrikeDetect *self, struct detect_frame *frame, const st
         warn_of_regions(self, left_out);
     for (guint i = 0; i < count; i++) {
         struct engine_job *job = detect_frame_add_job(frame, parents[i]);
-        job->frame = *pixels;
         job->frame.crop = rects[i];
         job->format = layout->format;
         job->device_number = self->upload.device->number;
+    }
+}
+
+static void set_pixels(struct detect_frame *frame, const struct shk_frame *pixels)
+{
+    for (guint i = 0; i < frame->job_count; i++) {
+        struct shk_rect crop = frame->jobs[i]->frame.crop;
+        frame->jobs[i]->frame = *pixels;
+        frame->jobs[i]->frame.crop = crop;
     }
 }
 
@@ -181,11 +205,16 @@ static GstFlowReturn prepare_frame(GstShrikeDetect *self, struct engine_model *m
     struct shk_error error;
     struct frame_layout layout;
     struct shk_frame pixels = {0};
-    if (!frame_layout_describe(&layout, &self->info, buffer))
+    gboolean good = self->upload.share ? frame_layout_describe_frame(&layout, &self->info, buffer)
+                                       : frame_layout_describe(&layout, &self->info, buffer);
+    if (!good)
         return bad_buffer(self, buffer);
     if (layout.bad_crop)
         warn_of_crop(self, buffer);
     item->area = layout.area;
+    add_jobs(self, item->frame, &layout, buffer);
+    if (item->frame->job_count == 0) /* nobody would wait for a copy */
+        return GST_FLOW_OK;
     struct engine_format *format = engine_model_take_format(model, &layout.format, &error);
     if (!format) {
         core_log_post_error(GST_ELEMENT(self), &error, "preparing for the frames' format");
@@ -198,7 +227,7 @@ static GstFlowReturn prepare_frame(GstShrikeDetect *self, struct engine_model *m
         core_log_post_error(GST_ELEMENT(self), &error, "reading a frame");
         return GST_FLOW_ERROR;
     }
-    add_jobs(self, item->frame, &layout, buffer, &pixels);
+    set_pixels(item->frame, &pixels);
     return GST_FLOW_OK;
 }
 
@@ -241,11 +270,11 @@ static GstFlowReturn submit_frame(GstShrikeDetect *self, GstBuffer *buffer, stru
     return GST_FLOW_OK;
 }
 
-/* The device may be reading the buffer. */
+/* The device may be reading the buffer, or copying what is in other elements' Vulkan memory. */
 static void abandon(GstShrikeDetect *self, struct detect_item *item)
 {
     if (item->frame) {
-        if (!engine_cancel(self->stream, item->frame->jobs, item->frame->job_count))
+        if (item->frame->memory || !engine_cancel(self->stream, item->frame->jobs, item->frame->job_count))
             for (guint i = 0; i < item->frame->job_count; i++)
                 engine_wait(self->stream, item->frame->jobs[i]);
         detect_frame_give(&self->frames, item->frame);

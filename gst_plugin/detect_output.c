@@ -16,9 +16,8 @@ static void update_latency(GstShrikeDetect *self)
 {
     GST_OBJECT_LOCK(self);
     GstClockTime service = latency_stats_service_time(&self->stats);
-    guint waiting = gst_shrike_detect_waiting_places(self->options.drop_policy);
     GST_OBJECT_UNLOCK(self);
-    GstClockTime worst = engine_stream_worst_latency(self->stream, service, waiting);
+    GstClockTime worst = gst_shrike_detect_worst_latency(self, service);
     GST_OBJECT_LOCK(self);
     gboolean changed = worst > self->latency || worst + worst / 4 < self->latency / 2;
     if (changed)

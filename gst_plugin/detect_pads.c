@@ -1,18 +1,23 @@
 /* shrikedetect's pads: events, queries, activation. The frames' ways are detect_input.c and detect_output.c.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "detect_element.h"
+#include "frame_drm.h"
 
 #define GST_CAT_DEFAULT shrike_detect_debug
 
-#define DETECT_CAPS GST_VIDEO_CAPS_MAKE(FRAME_FORMATS)
-static GstStaticPadTemplate sink_template =
-    GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(DETECT_CAPS));
-static GstStaticPadTemplate src_template =
-    GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(DETECT_CAPS));
+#define VULKAN_CAPS                                                                                               \
+    GST_VIDEO_CAPS_MAKE_WITH_FEATURES(VULKAN_SHARE_IMAGE_FEATURE, VULKAN_SHARE_IMAGE_FORMATS)                     \
+    "; " GST_VIDEO_CAPS_MAKE_WITH_FEATURES(VULKAN_SHARE_BUFFER_FEATURE, VULKAN_SHARE_BUFFER_FORMATS)
 
-GstStaticPadTemplate *gst_shrike_detect_pad_template(GstPadDirection direction)
+void gst_shrike_detect_add_pad_templates(GstElementClass *class)
 {
-    return direction == GST_PAD_SINK ? &sink_template : &src_template;
+    GstCaps *caps = gst_caps_from_string(GST_VIDEO_CAPS_MAKE(FRAME_FORMATS));
+    frame_drm_append_caps(caps, FRAME_FORMATS);
+    if (vulkan_share_supported())
+        gst_caps_append(caps, gst_caps_from_string(VULKAN_CAPS));
+    gst_element_class_add_pad_template(class, gst_pad_template_new("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));
+    gst_element_class_add_pad_template(class, gst_pad_template_new("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
+    gst_caps_unref(caps);
 }
 
 /* ---- flushing, activation ---- */
@@ -28,14 +33,18 @@ void gst_shrike_detect_drop_queued(GstShrikeDetect *self, GstPad *pad)
 {
     if (self->stream)
         engine_stream_quiesce(self->stream);
+    /* frames that were cancelled may still be copied */
+    vulkan_share_finish(self->share);
     detect_queue_drop(&self->queue, pad, drop_frame, self);
 }
 
 static void set_flushing(GstShrikeDetect *self, gboolean flushing)
 {
     detect_queue_set_flushing(&self->queue, flushing);
+    GST_OBJECT_LOCK(self); /* the stream may be about to be another one */
     if (self->stream)
         engine_stream_set_flushing(self->stream, flushing);
+    GST_OBJECT_UNLOCK(self);
 }
 
 static void start_output(GstShrikeDetect *self)
@@ -104,28 +113,25 @@ static gboolean src_activate_mode(GstPad *pad, GstObject *parent, GstPadMode mod
 
 /* ---- events ---- */
 
-static gboolean take_caps(GstShrikeDetect *self, GstEvent *event)
+static GstFlowReturn take_caps(GstShrikeDetect *self, GstEvent *event)
 {
     GstCaps *caps;
     gst_event_parse_caps(event, &caps);
-    self->have_info = gst_video_info_from_caps(&self->info, caps);
-    if (!self->have_info)
+    GstFlowReturn flow = GST_FLOW_NOT_NEGOTIATED;
+    if (frame_drm_video_info(&self->info, caps))
+        flow = gst_shrike_detect_follow_memory(self, caps);
+    else
         GST_ERROR_OBJECT(self, "caps %" GST_PTR_FORMAT " describe no video frame", caps);
-    return self->have_info;
+    self->have_info = flow == GST_FLOW_OK;
+    return flow;
 }
 
-static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
+static GstFlowReturn queue_event(GstShrikeDetect *self, GstEvent *event)
 {
-    GstShrikeDetect *self = GST_SHRIKE_DETECT(parent);
-    if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_START)
-        return flush_start(self, event);
-    if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP)
-        return flush_stop(self, event);
-    if (!GST_EVENT_IS_SERIALIZED(event))
-        return gst_pad_push_event(self->srcpad, event);
-    if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS && !take_caps(self, event)) {
+    GstFlowReturn flow = GST_EVENT_TYPE(event) == GST_EVENT_CAPS ? take_caps(self, event) : GST_FLOW_OK;
+    if (flow != GST_FLOW_OK) {
         gst_event_unref(event);
-        return FALSE;
+        return flow;
     }
     if (GST_EVENT_TYPE(event) == GST_EVENT_SEGMENT) {
         gst_event_copy_segment(event, &self->segment);
@@ -133,9 +139,25 @@ static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
     }
     struct detect_item item = {.kind = DETECT_ITEM_EVENT, .object = GST_MINI_OBJECT_CAST(event)};
     if (detect_queue_push(&self->queue, &item))
-        return TRUE;
+        return GST_FLOW_OK;
     gst_event_unref(event);
-    return FALSE;
+    return GST_FLOW_FLUSHING;
+}
+
+/* With a reason: upstream must not take a flush for caps that are refused. */
+static GstFlowReturn sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
+{
+    GstShrikeDetect *self = GST_SHRIKE_DETECT(parent);
+    if (GST_EVENT_IS_SERIALIZED(event) && GST_EVENT_TYPE(event) != GST_EVENT_FLUSH_STOP)
+        return queue_event(self, event);
+    gboolean result;
+    if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_START)
+        result = flush_start(self, event);
+    else if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP)
+        result = flush_stop(self, event);
+    else
+        result = gst_pad_push_event(self->srcpad, event);
+    return result ? GST_FLOW_OK : GST_FLOW_ERROR;
 }
 
 /* What GstBaseTransform makes of it: frames up to `earliest` would come too late. */
@@ -168,12 +190,22 @@ static gboolean src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 
 /* ---- queries ---- */
 
+static gboolean asks_for_system_memory(GstQuery *query)
+{
+    GstCaps *caps;
+    gst_query_parse_allocation(query, &caps, NULL);
+    return caps && gst_caps_get_size(caps) > 0 &&
+           gst_caps_features_is_equal(gst_caps_get_features(caps, 0), GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY);
+}
+
 /* The ALLOCATION query goes downstream like all serialized ones: the frame passes untouched, so that only downstream
- * can say which strides and metas it takes. Our pool keeps the default strides. */
+ * can say which strides and metas it takes. Our pool keeps the default strides. Upstream's own pools make the other
+ * kinds of memory. */
 static gboolean answer_serialized(GstShrikeDetect *self, GstQuery *query)
 {
     gboolean answered = detect_queue_query(&self->queue, query);
-    if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION || detect_queue_is_flushing(&self->queue))
+    if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION || detect_queue_is_flushing(&self->queue) ||
+        !asks_for_system_memory(query))
         return answered;
     struct engine_device *device = engine_get_device(self->engine);
     detect_upload_propose(device, query, self->depth + 2);
@@ -186,12 +218,16 @@ static gboolean sink_query(GstPad *pad, GstObject *parent, GstQuery *query)
     GstShrikeDetect *self = GST_SHRIKE_DETECT(parent);
     if (GST_QUERY_IS_SERIALIZED(query))
         return answer_serialized(self, query);
+    if (GST_QUERY_TYPE(query) == GST_QUERY_CONTEXT && vulkan_share_answer(self->share, query))
+        return TRUE;
     return gst_pad_query_default(pad, parent, query);
 }
 
 static gboolean src_query(GstPad *pad, GstObject *parent, GstQuery *query)
 {
     GstShrikeDetect *self = GST_SHRIKE_DETECT(parent);
+    if (GST_QUERY_TYPE(query) == GST_QUERY_CONTEXT && vulkan_share_answer(self->share, query))
+        return TRUE;
     if (GST_QUERY_TYPE(query) != GST_QUERY_LATENCY)
         return gst_pad_query_default(pad, parent, query);
     if (!gst_pad_peer_query(self->sinkpad, query))
@@ -209,15 +245,16 @@ static gboolean src_query(GstPad *pad, GstObject *parent, GstQuery *query)
 
 void gst_shrike_detect_create_pads(GstShrikeDetect *self)
 {
-    self->sinkpad = gst_pad_new_from_static_template(&sink_template, "sink");
+    GstElementClass *class = GST_ELEMENT_GET_CLASS(self);
+    self->sinkpad = gst_pad_new_from_template(gst_element_class_get_pad_template(class, "sink"), "sink");
     gst_pad_set_chain_function(self->sinkpad, GST_DEBUG_FUNCPTR(gst_shrike_detect_chain));
-    gst_pad_set_event_function(self->sinkpad, GST_DEBUG_FUNCPTR(sink_event));
+    gst_pad_set_event_full_function(self->sinkpad, GST_DEBUG_FUNCPTR(sink_event));
     gst_pad_set_query_function(self->sinkpad, GST_DEBUG_FUNCPTR(sink_query));
     gst_pad_set_activatemode_function(self->sinkpad, GST_DEBUG_FUNCPTR(sink_activate_mode));
     GST_PAD_SET_PROXY_CAPS(self->sinkpad);
     gst_element_add_pad(GST_ELEMENT(self), self->sinkpad);
 
-    self->srcpad = gst_pad_new_from_static_template(&src_template, "src");
+    self->srcpad = gst_pad_new_from_template(gst_element_class_get_pad_template(class, "src"), "src");
     gst_pad_set_event_function(self->srcpad, GST_DEBUG_FUNCPTR(src_event));
     gst_pad_set_query_function(self->srcpad, GST_DEBUG_FUNCPTR(src_query));
     gst_pad_set_activatemode_function(self->srcpad, GST_DEBUG_FUNCPTR(src_activate_mode));

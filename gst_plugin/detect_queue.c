@@ -80,16 +80,16 @@ void detect_queue_drop(struct detect_queue *queue, GstPad *pad, detect_queue_fra
     g_mutex_unlock(&queue->lock);
 }
 
-GstFlowReturn detect_queue_reserve(struct detect_queue *queue, guint slots, gboolean wait, guint *in_flight)
+GstFlowReturn detect_queue_reserve(struct detect_queue *queue, guint places, gboolean wait)
 {
     g_mutex_lock(&queue->lock);
-    while (wait && !queue->flushing && queue->flow == GST_FLOW_OK && queue->reserved >= slots)
+    while (wait && !queue->flushing && queue->flow == GST_FLOW_OK && queue->reserved >= places)
         g_cond_wait(&queue->changed, &queue->lock);
     GstFlowReturn flow = queue->flushing ? GST_FLOW_FLUSHING : queue->flow;
-    if (flow == GST_FLOW_OK && queue->reserved >= slots)
+    if (flow == GST_FLOW_OK && queue->reserved >= places)
         flow = GST_FLOW_CUSTOM_SUCCESS;
     if (flow == GST_FLOW_OK)
-        *in_flight = ++queue->reserved;
+        queue->reserved++;
     g_mutex_unlock(&queue->lock);
     return flow;
 }
@@ -173,6 +173,8 @@ void detect_queue_answer(struct detect_queue *queue, gboolean result)
 gboolean detect_queue_pop(struct detect_queue *queue, struct detect_item *item)
 {
     g_mutex_lock(&queue->lock);
+    queue->busy = FALSE;
+    g_cond_broadcast(&queue->changed);
     while (!queue->flushing && queue->length == 0)
         g_cond_wait(&queue->changed, &queue->lock);
     gboolean popped = !queue->flushing;
@@ -180,6 +182,7 @@ gboolean detect_queue_pop(struct detect_queue *queue, struct detect_item *item)
         *item = *item_at(queue, 0);
         queue->head = (queue->head + 1) % DETECT_QUEUE_CAPACITY;
         queue->length--;
+        queue->busy = TRUE;
         if (item->kind == DETECT_ITEM_QUERY)
             queue->query = DETECT_QUERY_RUNNING;
         if (starts_segment(item))
@@ -188,6 +191,16 @@ gboolean detect_queue_pop(struct detect_queue *queue, struct detect_item *item)
     }
     g_mutex_unlock(&queue->lock);
     return popped;
+}
+
+gboolean detect_queue_wait_idle(struct detect_queue *queue)
+{
+    g_mutex_lock(&queue->lock);
+    while (!queue->flushing && (queue->length > 0 || queue->busy))
+        g_cond_wait(&queue->changed, &queue->lock);
+    gboolean idle = !queue->flushing;
+    g_mutex_unlock(&queue->lock);
+    return idle;
 }
 
 gboolean detect_queue_wants_frames(struct detect_queue *queue)

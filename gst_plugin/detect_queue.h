@@ -2,8 +2,8 @@
  * and queries between them, in their places.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The sink pad's streaming thread reserves room for a frame, submits, and pushes; the source pad's task pops,
- * waits for the device, and gives the room back. Both ends block here and wake when the queue is set flushing.
+ * The sink pad's streaming thread reserves a place for a frame, submits, and pushes; the source pad's task pops,
+ * waits for the device, and gives the place back. Both ends block here and wake when the queue is set flushing.
  * Frames that the network does not see take part in the order, but reserve nothing. The lock is never held while
  * anything outside is called, but for detect_queue_steal(). */
 #ifndef SHRIKE_GST_DETECT_QUEUE_H
@@ -15,7 +15,7 @@
 
 G_BEGIN_DECLS
 
-/* Frames are bounded by the slots; this bounds the events between them. */
+/* Inferred frames are bounded by their places; this bounds the others, and the events between them. */
 #define DETECT_QUEUE_CAPACITY 128
 
 enum detect_item_kind { DETECT_ITEM_FRAME, DETECT_ITEM_EVENT, DETECT_ITEM_QUERY };
@@ -39,7 +39,8 @@ struct detect_queue {
     GCond changed;
     struct detect_item items[DETECT_QUEUE_CAPACITY];
     guint head, length;
-    guint reserved; /* slots */
+    guint reserved; /* places */
+    gboolean busy;  /* what was popped last may still be worked on */
     gboolean flushing;
     GstFlowReturn flow;    /* what downstream last answered */
     gboolean skip_segment; /* downstream said EOS: frames are dropped until the next segment or stream */
@@ -60,9 +61,9 @@ typedef void (*detect_queue_frame_func)(struct detect_frame *frame, gpointer dat
 /* Drops what is queued. Sticky events are kept on `pad`, as a flush must not lose them; NULL: they go too. */
 void detect_queue_drop(struct detect_queue *queue, GstPad *pad, detect_queue_frame_func dropped, gpointer data);
 
-/* Takes one of `slots` places; without `wait` GST_FLOW_CUSTOM_SUCCESS says that all are taken. On GST_FLOW_OK
- * *in_flight is the number of places taken; else flushing, or what downstream answered to an earlier frame. */
-GstFlowReturn detect_queue_reserve(struct detect_queue *queue, guint slots, gboolean wait, guint *in_flight);
+/* Takes one of `places`; without `wait` GST_FLOW_CUSTOM_SUCCESS says that all are taken. Else flushing, or what
+ * downstream answered to an earlier frame. */
+GstFlowReturn detect_queue_reserve(struct detect_queue *queue, guint places, gboolean wait);
 void detect_queue_frame_done(struct detect_queue *queue);
 
 /* Offers the queued frames to `take`, oldest first, until it takes one: that one then passes for `reason`, and its
@@ -80,6 +81,9 @@ void detect_queue_answer(struct detect_queue *queue, gboolean result);
 
 /* Takes the oldest item, waits for one. FALSE: flushing. */
 gboolean detect_queue_pop(struct detect_queue *queue, struct detect_item *item);
+
+/* Waits until all that was queued has left, and whoever pops is back for more. FALSE: flushing. For whoever pushes. */
+gboolean detect_queue_wait_idle(struct detect_queue *queue);
 
 /* TRUE if a frame popped now is to be pushed downstream. */
 gboolean detect_queue_wants_frames(struct detect_queue *queue);

@@ -38,6 +38,12 @@ gboolean detect_upload_set_device(struct detect_upload *upload, struct engine_de
     return another;
 }
 
+void detect_upload_set_share(struct detect_upload *upload, struct vulkan_share *share, gboolean images)
+{
+    upload->share = share;
+    upload->images = images;
+}
+
 /* ---- in place ---- */
 
 static void place(struct shk_frame *pixels, struct shk_memory *memory, gsize base, const struct frame_layout *layout)
@@ -65,6 +71,15 @@ static gboolean use_in_place(struct detect_upload *upload, const struct shk_stre
     if (*reason != upload->reason)
         GST_INFO_OBJECT(upload->element, "%s", error.message);
     return FALSE;
+}
+
+static void note_in_place(struct detect_upload *upload, struct detect_frame *frame, GstClockTime start)
+{
+    if (upload->reason)
+        GST_INFO_OBJECT(upload->element, "frames are read where they are");
+    upload->reason = NULL;
+    upload->in_place++;
+    frame->upload = (struct shk_stage_time){start, 0};
 }
 
 /* Once for each reason, not for each frame. */
@@ -107,6 +122,7 @@ static gboolean copy_pixels(struct detect_upload *upload, const GstVideoInfo *in
         return FALSE;
     gboolean copied = gst_video_frame_map(&target, &upload->staging_info, to, GST_MAP_WRITE);
     if (copied) {
+        source.info.finfo = info->finfo; /* a GstVideoMeta may leave the format to caps with drm-format */
         copied = gst_video_frame_copy(&target, &source);
         gst_video_frame_unmap(&target);
     }
@@ -143,26 +159,86 @@ static gboolean use_copy(struct detect_upload *upload, struct detect_frame *fram
     return TRUE;
 }
 
+static void note_copy(struct detect_upload *upload, struct detect_frame *frame, GstClockTime start)
+{
+    upload->copied++;
+    frame->upload = (struct shk_stage_time){start, gst_util_get_timestamp() - start};
+}
+
+/* ---- other elements' Vulkan memory ---- */
+
+/* SHK_OK: read in place, or *reason says why the device copies it. SHK_ERROR_UNSUPPORTED with *reason: neither. */
+static enum shk_status use_shared(struct detect_upload *upload, struct detect_frame *frame,
+                                  const struct shk_stream *stream, const GstVideoInfo *info, GstBuffer *buffer,
+                                  struct shk_frame *pixels, const char **reason, struct shk_error *error)
+{
+    struct shk_memory_info memory;
+    enum shk_status status = vulkan_share_frame(upload->share, info, buffer, pixels, reason, error);
+    if (status != SHK_OK)
+        return status;
+    frame->memory = pixels->memory;
+    shk_memory_get_info(frame->memory, &memory);
+    if (memory.origin != SHK_ORIGIN_BUFFER)
+        *reason = upload->images ? "the device copies images" : "the device copies buffers that it cannot bind";
+    if (shk_stream_check(stream, pixels, error) == SHK_OK)
+        return SHK_OK;
+    *reason = "the network cannot read it where it is";
+    vulkan_share_finish(upload->share);
+    shk_memory_unref(&frame->memory);
+    return SHK_ERROR_UNSUPPORTED;
+}
+
+static gboolean refuse_shared(const struct detect_upload *upload, const char *reason, struct shk_error *error)
+{
+    error->status = SHK_ERROR_UNSUPPORTED;
+    g_snprintf(error->message, sizeof(error->message),
+               "a frame in %s %s: put vulkandownload in between, or mend the element upstream that made it",
+               upload->images ? VULKAN_SHARE_IMAGE_FEATURE : VULKAN_SHARE_BUFFER_FEATURE, reason);
+    return FALSE;
+}
+
+static gboolean read_shared(struct detect_upload *upload, struct detect_frame *frame,
+                            const struct shk_stream *stream, const GstVideoInfo *info, GstBuffer *buffer,
+                            struct shk_frame *pixels, struct shk_error *error)
+{
+    struct frame_layout layout;
+    const char *reason = NULL;
+    GstClockTime start = gst_util_get_timestamp();
+    enum shk_status status = use_shared(upload, frame, stream, info, buffer, pixels, &reason, error);
+    if (status == SHK_OK && !reason) {
+        note_in_place(upload, frame, start);
+        return TRUE;
+    }
+    if (status != SHK_OK && status != SHK_ERROR_UNSUPPORTED)
+        return FALSE;
+    if (status != SHK_OK && (upload->images || !frame_layout_describe(&layout, info, buffer)))
+        return refuse_shared(upload, reason, error);
+    log_reason(upload, reason);
+    if (status != SHK_OK && !use_copy(upload, frame, &layout, info, buffer, pixels, error))
+        return FALSE;
+    note_copy(upload, frame, start);
+    return TRUE;
+}
+
+/* ---- all of it ---- */
+
 gboolean detect_upload_frame(struct detect_upload *upload, struct detect_frame *frame,
                              const struct shk_stream *stream, const struct frame_layout *layout,
                              const GstVideoInfo *info, GstBuffer *buffer, struct shk_frame *pixels,
                              struct shk_error *error)
 {
     const char *reason = NULL;
+    if (upload->share)
+        return read_shared(upload, frame, stream, info, buffer, pixels, error);
     GstClockTime start = gst_util_get_timestamp();
     if (use_in_place(upload, stream, layout, buffer, pixels, &reason)) {
-        if (upload->reason)
-            GST_INFO_OBJECT(upload->element, "frames are read where they are");
-        upload->reason = NULL;
-        upload->in_place++;
-        frame->upload = (struct shk_stage_time){start, 0};
+        note_in_place(upload, frame, start);
         return TRUE;
     }
     log_reason(upload, reason);
     if (!use_copy(upload, frame, layout, info, buffer, pixels, error))
         return FALSE;
-    upload->copied++;
-    frame->upload = (struct shk_stage_time){start, gst_util_get_timestamp() - start};
+    note_copy(upload, frame, start);
     return TRUE;
 }
 

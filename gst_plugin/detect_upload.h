@@ -1,4 +1,5 @@
-/* Where the device finds a frame's pixels: in the buffer itself if it can read that, else in a copy.
+/* Where the device finds a frame's pixels: in the buffer itself if it can read that, else in a copy, which the CPU makes,
+ * or the device where the pixels are in other elements' Vulkan memory.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * For the sink pad's streaming thread only, but for detect_upload_propose(). */
@@ -6,6 +7,7 @@
 #define SHRIKE_GST_DETECT_UPLOAD_H
 
 #include "detect_frame.h"
+#include "vulkan_share.h"
 
 G_BEGIN_DECLS
 
@@ -13,6 +15,8 @@ struct detect_upload {
     GstElement *element; /* for log lines; borrowed */
     struct engine_device *device;
     guint depth; /* copies at most */
+    struct vulkan_share *share; /* frames are in other elements' Vulkan memory; borrowed; else NULL */
+    gboolean images;            /* and are images: the CPU cannot read them */
 
     GstBufferPool *staging;
     GstVideoInfo staging_info;
@@ -27,8 +31,14 @@ void detect_upload_clear(struct detect_upload *upload);
 /* The device to read from now on; takes the reference. TRUE: it is another one than before. */
 gboolean detect_upload_set_device(struct detect_upload *upload, struct engine_device *device);
 
+/* Where the frames to come are: `share` is open for `device` by the time that they come. NULL: nowhere special. */
+void detect_upload_set_share(struct detect_upload *upload, struct vulkan_share *share, gboolean images);
+
 /* Fills `memory`, `offset` and `stride` of *pixels, and frame->upload and frame->staging. Copies unless `stream` and
- * the device accept the buffer as it is. FALSE with *error: nor could it be copied. */
+ * the device accept the buffer as it is. FALSE with *error: nor could it be copied.
+ *
+ * With a share frame->memory keeps what is read, offsets and strides of `layout` are not used, and the buffer has to stay
+ * as it is until the frame's jobs are done. */
 gboolean detect_upload_frame(struct detect_upload *upload, struct detect_frame *frame,
                              const struct shk_stream *stream, const struct frame_layout *layout,
                              const GstVideoInfo *info, GstBuffer *buffer, struct shk_frame *pixels,

@@ -17,18 +17,16 @@ void engine_device_unref(struct engine_device *device)
     if (!device || !g_atomic_ref_count_dec(&device->refs))
         return;
     shk_device_destroy(&device->device);
-    gst_clear_object(&device->owner);
     g_free(device);
 }
 
-static struct engine_device *device_new(struct shk_device *handle, GstObject *owner)
+struct engine_device *engine_device_new(struct shk_device *handle)
 {
     static gint numbers; /* memory of one engine's device must not pass for another's */
     struct engine_device *device = g_new0(struct engine_device, 1);
     struct shk_device_info info;
     g_atomic_ref_count_init(&device->refs);
     device->device = handle;
-    device->owner = owner ? gst_object_ref(owner) : NULL;
     device->number = (guint)g_atomic_int_add(&numbers, 1) + 1;
     g_strlcpy(device->name, ENGINE_DEVICE_REFERENCE, sizeof(device->name));
     if (handle) {
@@ -43,7 +41,7 @@ struct engine_device *engine_device_open(const struct engine_settings *settings,
 {
     struct shk_device *device = NULL;
     if (g_strcmp0(settings->device, ENGINE_DEVICE_REFERENCE) == 0)
-        return device_new(NULL, NULL);
+        return engine_device_new(NULL);
     struct shk_device_params params = SHK_DEVICE_PARAMS_DEFAULT;
     params.select = settings->device;
     /* for developers and the tests: the Khronos validation layer, messages to the debug log */
@@ -51,7 +49,7 @@ struct engine_device *engine_device_open(const struct engine_settings *settings,
     params.log = log;
     if (shk_device_create(&params, &device, error) != SHK_OK)
         return NULL;
-    return device_new(device, NULL);
+    return engine_device_new(device);
 }
 
 /* ---- opening, sharing, closing ---- */
@@ -60,7 +58,7 @@ struct engine_device *engine_device_open(const struct engine_settings *settings,
 static GMutex registry_lock;
 static GHashTable *registry;
 
-static struct engine *engine_new(const struct engine_settings *settings, struct shk_log log)
+struct engine *engine_new(const struct engine_settings *settings, struct shk_log log)
 {
     struct engine *engine = g_new0(struct engine, 1);
     engine->refs = 1;
@@ -196,7 +194,7 @@ gboolean engine_start(struct engine *engine, const struct engine_settings *setti
     g_mutex_lock(&engine->build_lock);
     g_mutex_lock(&engine->lock);
     gboolean unused = engine->streams->len == 0 && engine->running == 0;
-    gboolean broken = engine->state == ENGINE_BROKEN, anew = broken && unused;
+    gboolean broken = engine->state == ENGINE_BROKEN, anew = broken && unused && !engine->device->adopted;
     gboolean running = !broken && engine->state != ENGINE_IDLE;
     if (broken)
         *error = engine->error;
@@ -207,29 +205,6 @@ gboolean engine_start(struct engine *engine, const struct engine_settings *setti
         engine_start_threads(engine);
     g_mutex_unlock(&engine->build_lock);
     return running;
-}
-
-gboolean engine_adopt(struct engine *engine, struct shk_device *device, GstObject *owner, struct shk_error *error)
-{
-    struct engine_device *adopted = device_new(device, owner);
-    g_mutex_lock(&registry_lock);
-    guint users = engine->refs;
-    g_mutex_unlock(&registry_lock);
-    g_mutex_lock(&engine->build_lock);
-    g_mutex_lock(&engine->lock);
-    gboolean possible = users == 1 && engine->state == ENGINE_IDLE;
-    struct engine_device *old = possible ? engine->device : adopted;
-    if (possible)
-        engine->device = adopted;
-    g_mutex_unlock(&engine->lock);
-    g_mutex_unlock(&engine->build_lock);
-    engine_device_unref(old);
-    if (!possible) {
-        error->status = SHK_ERROR_UNSUPPORTED;
-        g_snprintf(error->message, sizeof(error->message),
-                   "the engine runs on its own device already, which cannot read the memory of another");
-    }
-    return possible;
 }
 
 struct engine_device *engine_get_device(struct engine *engine)
@@ -397,9 +372,14 @@ void engine_submit(struct engine_stream *stream, struct engine_job *const *jobs,
     struct engine *engine = stream->engine;
     GstClockTime now = gst_util_get_timestamp();
     g_mutex_lock(&engine->lock);
+    if (count > 0) {
+        stream->frames++;
+        jobs[0]->unfinished = count;
+    }
     for (guint i = 0; i < count; i++) {
         struct engine_job *job = jobs[i];
         job->stream = stream;
+        job->first = jobs[0];
         job->state = ENGINE_JOB_PENDING;
         job->submitted = now;
         if (engine->state == ENGINE_BROKEN)
@@ -411,6 +391,24 @@ void engine_submit(struct engine_stream *stream, struct engine_job *const *jobs,
     }
     g_cond_signal(&engine->work);
     g_mutex_unlock(&engine->lock);
+}
+
+guint engine_stream_frames(struct engine_stream *stream)
+{
+    g_mutex_lock(&stream->engine->lock);
+    guint frames = stream->frames;
+    g_mutex_unlock(&stream->engine->lock);
+    return frames;
+}
+
+gboolean engine_stream_wait_room(struct engine_stream *stream, guint most)
+{
+    g_mutex_lock(&stream->engine->lock);
+    while (stream->frames >= most && !stream->flushing)
+        g_cond_wait(&stream->changed, &stream->engine->lock);
+    gboolean room = !stream->flushing;
+    g_mutex_unlock(&stream->engine->lock);
+    return room;
 }
 
 void engine_wait(struct engine_stream *stream, struct engine_job *job)

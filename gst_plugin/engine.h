@@ -33,7 +33,7 @@ struct engine_stream;
 struct engine_device {
     gatomicrefcount refs;
     struct shk_device *device; /* NULL: the C reference */
-    GstObject *owner;          /* of an adopted device, or NULL */
+    gboolean adopted;          /* it is somebody else's: when it is lost nobody here can open another one */
     char name[256];
     guint number;
 };
@@ -71,6 +71,8 @@ struct engine_job {
 
     struct engine_stream *stream;
     struct engine_job *next;
+    struct engine_job *first; /* of those that were submitted together */
+    guint unfinished;         /* the first one's: how many of them are not done */
     gboolean alone; /* not to share a batch, as its frame may be the one that a batch was refused for */
 };
 
@@ -88,9 +90,11 @@ void engine_close(struct engine *engine);
 /* Loads the model and starts the threads, unless another element has done so. */
 gboolean engine_start(struct engine *engine, const struct engine_settings *settings, struct shk_error *error);
 
-/* Runs on somebody else's device from now on: before engine_start(), and only if nobody shares the engine. Takes the
- * caller's reference of `device` in any case. */
-gboolean engine_adopt(struct engine *engine, struct shk_device *device, GstObject *owner, struct shk_error *error);
+/* The same model with the same settings on `device`, which is somebody else's: another engine, started; or this one (a
+ * reference more) if it runs there already. Takes the caller's reference of `device` in any case. NULL with *error: the
+ * engine has a name, so that others' frames are on its device; its settings name another device; the model does not
+ * open. The old engine goes on until it is closed. */
+struct engine *engine_move(struct engine *engine, struct shk_device *device, struct shk_error *error);
 
 /* The device at this moment; a reference. */
 struct engine_device *engine_get_device(struct engine *engine);
@@ -125,9 +129,13 @@ gboolean engine_is_ready(struct engine *engine);
 /* TRUE wakes engine_stream_wait_ready(). */
 void engine_stream_set_flushing(struct engine_stream *stream, gboolean flushing);
 
-/* Queues jobs for the device. What cannot be queued (failed engine, device of another number) is done at once, with
+/* Queues the jobs of a frame for the device. What cannot be queued (failed engine, device of another number) is done at once, with
  * its outcome: look at it with engine_wait(). */
 void engine_submit(struct engine_stream *stream, struct engine_job *const *jobs, guint count);
+/* Frames of this stream that have a job that is not done. */
+guint engine_stream_frames(struct engine_stream *stream);
+/* Waits until there are fewer than `most` such frames. FALSE: flushing. */
+gboolean engine_stream_wait_room(struct engine_stream *stream, guint most);
 /* Waits until the job is done. */
 void engine_wait(struct engine_stream *stream, struct engine_job *job);
 /* Takes all of these jobs back if none has reached the device. */

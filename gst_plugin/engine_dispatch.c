@@ -15,6 +15,8 @@ void engine_finish_job(struct engine_job *job, enum engine_outcome outcome, cons
         job->detection_count = 0;
     if (error)
         job->error = *error;
+    if (--job->first->unfinished == 0)
+        job->stream->frames--;
     g_cond_broadcast(&job->stream->changed);
 }
 

@@ -33,7 +33,8 @@ struct engine_stream {
     struct engine *engine;
     guint depth;
     struct engine_job *first, *last; /* pending, in order */
-    guint pending, running;
+    guint pending, running;          /* jobs */
+    guint frames;                    /* with jobs that are not done */
     gboolean flushing;
     GCond changed; /* a job is done, or the engine has another state */
 };
@@ -81,7 +82,10 @@ void engine_set_state(struct engine *engine, enum engine_state state);
 void engine_break(struct engine *engine, const struct shk_error *error);
 struct engine_job *engine_stream_pop(struct engine_stream *stream);
 
-/* engine.c: opens what `settings` name. Without the lock. */
+/* engine.c. Without the lock. */
+struct engine *engine_new(const struct engine_settings *settings, struct shk_log log);
+struct engine_device *engine_device_new(struct shk_device *handle); /* takes the reference */
+/* Opens what `settings` name. */
 struct engine_device *engine_device_open(const struct engine_settings *settings, struct shk_log log,
                                          struct shk_error *error);
 

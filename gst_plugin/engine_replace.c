@@ -1,5 +1,7 @@
 /* Another model while the engine runs, another device when the old one was lost.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
 #include "core_log.h"
 #include "engine_private.h"
 
@@ -48,7 +50,7 @@ void engine_replace_device(struct engine *engine)
     g_mutex_lock(&engine->lock);
     engine_settings_copy(&settings, &engine->settings);
     g_mutex_unlock(&engine->lock);
-    if (old_device->owner) {
+    if (old_device->adopted) {
         error.status = SHK_ERROR_DEVICE_LOST;
         g_snprintf(error.message, sizeof(error.message),
                    "the device %s was lost; it is shared with other elements, which have to be restarted too",
@@ -72,6 +74,72 @@ void engine_replace_device(struct engine *engine)
     g_mutex_unlock(&engine->build_lock);
     engine_device_unref(model ? old_device : device);
     g_mutex_lock(&engine->lock);
+}
+
+/* ---- other people's devices ---- */
+
+static struct engine *refuse(struct shk_error *error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static struct engine *refuse(struct shk_error *error, const char *format, ...)
+{
+    va_list arguments;
+    error->status = SHK_ERROR_UNSUPPORTED;
+    va_start(arguments, format);
+    g_vsnprintf(error->message, sizeof(error->message), format, arguments);
+    va_end(arguments);
+    return NULL;
+}
+
+static gboolean same_hardware(const struct engine_device *running, const struct shk_device_info *to)
+{
+    struct shk_device_info info;
+    if (!running->device)
+        return FALSE;
+    shk_device_get_info(running->device, &info);
+    return memcmp(info.uuid, to->uuid, sizeof(info.uuid)) == 0;
+}
+
+/* Takes the reference of `device`. */
+static struct engine *open_there(const struct engine_settings *settings, struct shk_log log,
+                                 struct shk_device *device, struct shk_error *error)
+{
+    struct engine *engine = engine_new(settings, log);
+    engine->device = engine_device_new(device);
+    engine->device->adopted = TRUE;
+    if (engine_start(engine, settings, error))
+        return engine;
+    engine_close(engine);
+    return NULL;
+}
+
+struct engine *engine_move(struct engine *engine, struct shk_device *device, struct shk_error *error)
+{
+    struct engine_settings settings;
+    struct shk_device_info to;
+    struct engine *moved = NULL;
+    struct engine_device *running = engine_get_device(engine);
+    g_mutex_lock(&engine->lock);
+    engine_settings_copy(&settings, &engine->settings);
+    g_mutex_unlock(&engine->lock);
+    shk_device_get_info(device, &to);
+    if (running->device == device)
+        moved = engine_ref(engine);
+    else if (engine->shared)
+        refuse(error,
+               "the frames are in the memory of another Vulkan device of this process (%s) than engine-id \"%s\" "
+               "runs on: put vulkandownload in between, or unset engine-id",
+               to.name, settings.engine_id);
+    else if (engine_settings_is_set(settings.device) && !same_hardware(running, &to))
+        refuse(error,
+               "the frames are in the memory of %s, but device=%s asks for %s: put vulkandownload in between, or unset "
+               "device",
+               to.name, settings.device, running->name);
+    else
+        moved = open_there(&settings, engine->log, g_steal_pointer(&device), error);
+    shk_device_destroy(&device);
+    engine_device_unref(running);
+    engine_settings_clear(&settings);
+    return moved;
 }
 
 /* ---- other models ---- */

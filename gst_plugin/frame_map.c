@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "frame_drm.h"
+
 static const struct {
     GstVideoFormat video;
     enum shk_pixel_format pixel;
@@ -92,10 +94,15 @@ static gboolean planes_fit(const struct frame_layout *layout, GstVideoFormat for
     return TRUE;
 }
 
-gboolean frame_layout_describe(struct frame_layout *layout, const GstVideoInfo *info, GstBuffer *buffer)
+static GstVideoFormat format_of(const GstVideoMeta *meta, const GstVideoInfo *info)
+{
+    return meta && !frame_drm_is_format(meta->format) ? meta->format : GST_VIDEO_INFO_FORMAT(info);
+}
+
+gboolean frame_layout_describe_frame(struct frame_layout *layout, const GstVideoInfo *info, GstBuffer *buffer)
 {
     const GstVideoMeta *meta = gst_buffer_get_video_meta(buffer);
-    GstVideoFormat format = meta ? meta->format : GST_VIDEO_INFO_FORMAT(info);
+    GstVideoFormat format = format_of(meta, info);
     guint width = meta ? meta->width : (guint)GST_VIDEO_INFO_WIDTH(info);
     guint height = meta ? meta->height : (guint)GST_VIDEO_INFO_HEIGHT(info);
     memset(layout, 0, sizeof(*layout));
@@ -103,7 +110,16 @@ gboolean frame_layout_describe(struct frame_layout *layout, const GstVideoInfo *
         !describe_format(&layout->format, format, width, height, info))
         return FALSE;
     layout->plane_count = GST_VIDEO_INFO_N_PLANES(info);
-    if (meta && (meta->n_planes != layout->plane_count || meta->format != GST_VIDEO_INFO_FORMAT(info)))
+    if (meta && (meta->n_planes != layout->plane_count || format != GST_VIDEO_INFO_FORMAT(info)))
+        return FALSE;
+    take_crop(layout, info, buffer);
+    return TRUE;
+}
+
+gboolean frame_layout_describe(struct frame_layout *layout, const GstVideoInfo *info, GstBuffer *buffer)
+{
+    const GstVideoMeta *meta = gst_buffer_get_video_meta(buffer);
+    if (!frame_layout_describe_frame(layout, info, buffer))
         return FALSE;
     for (guint i = 0; i < layout->plane_count; i++) {
         gint stride = meta ? meta->stride[i] : GST_VIDEO_INFO_PLANE_STRIDE(info, i);
@@ -112,10 +128,7 @@ gboolean frame_layout_describe(struct frame_layout *layout, const GstVideoInfo *
         layout->stride[i] = (guint)stride;
         layout->offset[i] = meta ? meta->offset[i] : GST_VIDEO_INFO_PLANE_OFFSET(info, i);
     }
-    if (!planes_fit(layout, format, gst_buffer_get_size(buffer)))
-        return FALSE;
-    take_crop(layout, info, buffer);
-    return TRUE;
+    return planes_fit(layout, GST_VIDEO_INFO_FORMAT(info), gst_buffer_get_size(buffer));
 }
 
 void frame_layout_video_info(const struct frame_layout *layout, const GstVideoInfo *caps_info, GstVideoInfo *info)

@@ -32,6 +32,8 @@ struct frame_layout {
 /* `info` is that of the caps; GstVideoMeta overrides its strides, offsets and size. FALSE: the buffer is smaller
  * than that, or its GstVideoMeta makes no sense. */
 gboolean frame_layout_describe(struct frame_layout *layout, const GstVideoInfo *info, GstBuffer *buffer);
+/* The same without offsets and strides, which are 0: for memory whose rows the buffer does not describe. */
+gboolean frame_layout_describe_frame(struct frame_layout *layout, const GstVideoInfo *info, GstBuffer *buffer);
 
 /* The format with default strides: what a copy of the frame has. */
 void frame_layout_video_info(const struct frame_layout *layout, const GstVideoInfo *caps_info, GstVideoInfo *info);

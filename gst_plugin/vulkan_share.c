@@ -49,6 +49,12 @@ void vulkan_share_free(struct vulkan_share *share)
     g_free(share);
 }
 
+void vulkan_share_finish(struct vulkan_share *share)
+{
+    if (share)
+        vulkan_frame_close(share);
+}
+
 void vulkan_share_close(struct vulkan_share *share)
 {
     if (!share)

@@ -7,29 +7,36 @@
  *
  * What an element does:
  *
- *   class_init    If vulkan_share_supported(): the sink and source templates get, behind video/x-raw,
- *                     video/x-raw(memory:VulkanImage), format=VULKAN_SHARE_IMAGE_FORMATS, ...
- *                     video/x-raw(memory:VulkanBuffer), format=VULKAN_SHARE_BUFFER_FORMATS, ...
- *                 The meta:GstVideoOverlayComposition variants are not needed: the frame passes through.
- *   init          vulkan_share_new(element), and vulkan_share_free() in finalize.
- *   set_context   vulkan_share_set_context(), then the parent class's. An application gives its device this
- * way. query, on both pads, GST_QUERY_CONTEXT if vulkan_share_answer() says TRUE, so does the pad; else
- * gst_pad_query_default(). CAPS event    with one of these features (vulkan_share_wanted()):
- * vulkan_share_open() finds upstream's device. It is known no earlier: elements upstream go to PAUSED after
- * this one. Give what it returns to engine_adopt(), with owner NULL (the shk_device keeps all it needs), and
- * only then engine_start(). An engine that already runs on a device that is not this one cannot read such
- * frames: engine_adopt() refuses, and so should the event. A second CAPS event may come with the same device:
- *                 it is then the same shk_device, and nothing is to be adopted.
- *   buffer        After such caps: vulkan_share_frame() instead of frame_import(). The layout that the
- * element has of the buffer (offsets, strides) is not that of the memory, which is in *pixels. For images do
- * not check offsets and strides against the size of the buffer, either: an image's bytes are its driver's. On
- * SHK_ERROR_UNSUPPORTED a VulkanBuffer may still be copied by the CPU (gst_video_frame_map works where it is
- * host visible, as those of GStreamer's pool are); an image never can be, so *reason belongs into the error.
- * pixels->memory is a reference for the frame: shk_memory_unref() when it has been waited for, at
- * engine_job's end, or when it is abandoned. Keep the GstBuffer until then, too. PAUSED->READY
- * vulkan_share_close(), when no frame is under way. The engine's reference of the device is the engine's.
+ *   class_init      If vulkan_share_supported(): the sink and source templates get, behind video/x-raw,
+ *                       video/x-raw(memory:VulkanImage), format=VULKAN_SHARE_IMAGE_FORMATS, ...
+ *                       video/x-raw(memory:VulkanBuffer), format=VULKAN_SHARE_BUFFER_FORMATS, ...
+ *                   The meta:GstVideoOverlayComposition variants are not needed: the frame passes through.
+ *   init            vulkan_share_new(element), and vulkan_share_free() in finalize.
+ *   set_context     vulkan_share_set_context(), then the parent class's. An application gives its device this
+ *                   way.
+ *   query           On both pads, GST_QUERY_CONTEXT: if vulkan_share_answer() says TRUE, so does the pad;
+ *                   else gst_pad_query_default(). ALLOCATION with these features: propose nothing, as
+ *                   upstream's own pools make the right memory.
+ *   CAPS event      With one of these features (vulkan_share_wanted()): waits until the frames before it are
+ *                   done, as vulkan_share_open() may forget the device that they are on. It finds upstream's
+ *                   device, which is known no earlier: elements upstream go to PAUSED after this one.
+ *                   engine_move() takes what it returns and gives an engine that runs there, or refuses, and
+ *                   so does the event. A second CAPS event may come with the same device: it is then the same
+ *                   shk_device, and the engine stays.
+ *   buffer          After such caps: vulkan_share_frame() instead of frame_import(). The layout that the
+ *                   element has of the buffer (offsets, strides) is not that of the memory, which is in
+ *                   *pixels; nor are an image's bytes counted in the size of the buffer. On
+ *                   SHK_ERROR_UNSUPPORTED a VulkanBuffer may still be copied by the CPU (gst_video_frame_map
+ *                   works where it is host visible, as those of GStreamer's pool are); an image never can be,
+ *                   so *reason belongs into the error. pixels->memory is a reference for the frame:
+ *                   shk_memory_unref() when it has been waited for. Keep the GstBuffer until then, too.
+ *   flush           Frames that have not reached the session: vulkan_share_finish() before their buffers go,
+ *                   as the device may still be copying. A thread that must not wait takes no frame back.
+ *   PAUSED->READY   vulkan_share_close(), when no frame is under way. The engine's reference of the device is
+ *                   the engine's.
  *
- * ALLOCATION queries with these features: propose nothing. Upstream's own pools make the right memory.
+ * The device that came this way reads system memory as well, so that caps may change back: the engine stays
+ * on it until the element goes to READY.
  *
  * Order on the GPU. GStreamer's elements record what they do to a frame and push it at once, before the GPU
  * has done it; whoever comes next submits to the same queue, or waits for the frame's timeline semaphore
@@ -44,8 +51,8 @@
  * memory:DMABuf needs nothing from here: frame_import() reads dma-bufs on any device that can, and elements
  * map them where it cannot. See frame_drm.h for caps.
  *
- * Threads: set_context and answer from any; the others from the streaming thread of the sink pad, close also
- * from a thread that changes the state while no streaming thread runs. */
+ * Threads: set_context and answer from any; the others from the streaming thread of the sink pad, finish and
+ * close also from a thread that flushes or changes the state while no streaming thread runs. */
 #ifndef SHRIKE_GST_VULKAN_SHARE_H
 #define SHRIKE_GST_VULKAN_SHARE_H
 
@@ -89,15 +96,19 @@ gboolean vulkan_share_answer(struct vulkan_share *share, GstQuery *query);
  * SHK_ERROR_UNSUPPORTED (no queue that computes, Vulkan below 1.1), and those of shk_device_adopt(). */
 enum shk_status vulkan_share_open(struct vulkan_share *share, GstPad *pad, guint frames, struct shk_log log,
                                   struct shk_device **device, struct shk_error *error);
+/* Waits for the copies. To be called before buffers go whose frames the session was never given or has not
+ * been waited for: the device may be reading them. NULL or not open is fine. */
+void vulkan_share_finish(struct vulkan_share *share);
 /* Forgets the device, after its copies are done. Memory that was handed out lives on. NULL or not open is
  * fine. */
 void vulkan_share_close(struct vulkan_share *share);
 
 /* Fills memory (a new reference), offset and stride of *pixels, and nothing else of it: a frame of `info`'s
  * format and, unless a GstVideoMeta says otherwise, of its size. A buffer with
- * VK_BUFFER_USAGE_STORAGE_BUFFER_BIT and all planes in one memory is read where it is; everything else is
- * copied on the device. Nothing is allocated per frame, but once for each GstMemory of upstream's pool that
- * is read where it is, and once for each size of frames that are copied.
+ * VK_BUFFER_USAGE_STORAGE_BUFFER_BIT and all planes in one memory is read where it is (its origin is then
+ * SHK_ORIGIN_BUFFER); everything else is copied on the device. Nothing is allocated per frame, but once for
+ * each GstMemory of upstream's pool that is read where it is, and once for each size of frames that are
+ * copied.
  *
  * SHK_ERROR_UNSUPPORTED: such a frame cannot be read or copied by the device; *reason says why, a static
  * string. Else *reason is NULL. Other errors, with *error: SHK_ERROR_INVALID_ARGUMENT (not open; planes that

@@ -46,6 +46,10 @@ enum shk_status vulkan_share_open(struct vulkan_share *share, GstPad *pad, guint
     return refuse(error);
 }
 
+void vulkan_share_finish(struct vulkan_share *share)
+{
+}
+
 void vulkan_share_close(struct vulkan_share *share)
 {
 }

@@ -95,31 +95,63 @@ static uint64_t choose_sharing(const struct shk_graph *graph, bool keep, bool *c
     return assign(graph, keep, concat, storage, delta);
 }
 
-/* One arena item per root, then one per op with scratch. */
+/* One block per root, then one per op with scratch. */
+static void list_blocks(const struct shk_graph *graph, const struct shk_storage *storage, struct shk_plan *plan)
+{
+    uint32_t count = 0;
+    for (uint32_t t = 0; t < graph->tensor_count; t++)
+        if (storage[t].used && storage[t].parent == SHK_TENSOR_NONE)
+            plan->blocks[count++] = (struct shk_memory_block){.bytes = aligned_bytes(graph, t),
+                                                              .first = storage[t].first,
+                                                              .last = storage[t].last,
+                                                              .tensor = t};
+    for (uint32_t i = 0; i < graph->op_count; i++)
+        if (scratch_bytes(graph, i))
+            plan->blocks[count++] = (struct shk_memory_block){
+                .bytes = scratch_bytes(graph, i), .first = i + 1, .last = i + 1, .tensor = SHK_TENSOR_NONE};
+    plan->block_count = count;
+}
+
+/* Blocks of tensors come in the order of their tensors. */
+static void count_tensors(const struct shk_graph *graph, const struct shk_storage *storage, struct shk_plan *plan)
+{
+    for (uint32_t t = 0; t < graph->tensor_count; t++) {
+        uint32_t offset, low = 0, high = plan->block_count;
+        if (!storage[t].used)
+            continue;
+        uint32_t root = shk_storage_root(storage, t, &offset);
+        while (high - low > 1) {
+            uint32_t middle = low + (high - low) / 2;
+            if (plan->blocks[middle].tensor <= root)
+                low = middle;
+            else
+                high = middle;
+        }
+        plan->blocks[low].tensor_count++;
+    }
+}
+
 static enum shk_status place(const struct shk_graph *graph, const struct shk_storage *storage,
                              struct shk_plan *plan, struct shk_error *error)
 {
-    uint32_t count = 0, capacity = graph->tensor_count + graph->op_count;
     struct shk_arena_plan arena = {0};
-    struct shk_arena_item *items = calloc(SHK_MAX(capacity, 1u), sizeof(*items));
+    list_blocks(graph, storage, plan);
+    count_tensors(graph, storage, plan);
+    struct shk_arena_item *items = calloc(SHK_MAX(plan->block_count, 1u), sizeof(*items));
     if (!items)
-        return shk_fail_oom(error, capacity * sizeof(*items), "arena plan");
-    for (uint32_t t = 0; t < graph->tensor_count; t++)
-        if (storage[t].used && storage[t].parent == SHK_TENSOR_NONE)
-            items[count++] = (struct shk_arena_item){.size = aligned_bytes(graph, t),
-                                                     .first = storage[t].first, .last = storage[t].last};
-    for (uint32_t i = 0; i < graph->op_count; i++)
-        if (scratch_bytes(graph, i))
-            items[count++] = (struct shk_arena_item){.size = scratch_bytes(graph, i), .first = i + 1, .last = i + 1};
-    enum shk_status status = shk_arena_plan(items, count, ALIGNMENT, &arena, error);
-
-    uint32_t item = 0;
-    for (uint32_t t = 0; t < graph->tensor_count && !status; t++)
-        if (storage[t].used && storage[t].parent == SHK_TENSOR_NONE)
-            plan->views[t].offset = (uint32_t)(items[item++].offset / 4);
-    for (uint32_t i = 0; i < graph->op_count && !status; i++)
-        if (scratch_bytes(graph, i))
-            plan->scratch[i] = (uint32_t)(items[item++].offset / 4);
+        return shk_fail_oom(error, plan->block_count * sizeof(*items), "arena plan");
+    for (uint32_t i = 0; i < plan->block_count; i++)
+        items[i] = (struct shk_arena_item){
+            .size = plan->blocks[i].bytes, .first = plan->blocks[i].first, .last = plan->blocks[i].last};
+    enum shk_status status = shk_arena_plan(items, plan->block_count, ALIGNMENT, &arena, error);
+    for (uint32_t i = 0; i < plan->block_count && !status; i++) {
+        struct shk_memory_block *block = &plan->blocks[i];
+        block->offset = items[i].offset;
+        if (block->tensor == SHK_TENSOR_NONE)
+            plan->scratch[block->first - 1] = (uint32_t)(block->offset / 4);
+        else
+            plan->views[block->tensor].offset = (uint32_t)(block->offset / 4);
+    }
     plan->arena_bytes = arena.peak;
     plan->report.arena_peak = arena.peak;
     plan->report.lower_bound = arena.lower_bound;
@@ -169,8 +201,10 @@ enum shk_status shk_plan_create(const struct shk_graph *graph, bool keep_tensors
         plan->views = calloc(tensors, sizeof(*plan->views));
         plan->scratch = calloc(ops, sizeof(*plan->scratch));
         plan->constants = calloc(tensors, sizeof(*plan->constants));
+        plan->blocks = calloc(tensors + ops, sizeof(*plan->blocks));
     }
-    if (!plan || !storage || !flags || !delta || !plan->views || !plan->scratch || !plan->constants) {
+    if (!plan || !storage || !flags || !delta || !plan->views || !plan->scratch || !plan->constants ||
+        !plan->blocks) {
         status = shk_fail_oom(error, tensors * sizeof(*storage), "memory plan");
         goto done;
     }
@@ -198,6 +232,7 @@ void shk_plan_destroy(struct shk_plan **plan)
     free((*plan)->views);
     free((*plan)->scratch);
     free((*plan)->constants);
+    free((*plan)->blocks);
     free(*plan);
     *plan = NULL;
 }

@@ -15,6 +15,8 @@ struct shk_plan {
     uint32_t constant_count;
     uint64_t arena_bytes;
     struct shk_memory_report report; /* parameter_bytes 0 */
+    struct shk_memory_block *blocks; /* what the arena is made of: storage of tensors, then scratch */
+    uint32_t block_count;
 };
 
 /* keep_tensors: every tensor stays alive to the end, so that all can be read after a run.

@@ -185,3 +185,18 @@ enum shk_status shk_model_get_memory(const struct shk_model *model, struct shk_m
     shk_plan_destroy(&plan);
     return status;
 }
+
+enum shk_status shk_model_get_memory_blocks(const struct shk_model *model, struct shk_memory_block *blocks,
+                                            uint32_t *count, struct shk_error *error)
+{
+    struct shk_plan *plan = NULL;
+    enum shk_status status = shk_plan_create(shk_model_graph(model), false, &plan, error);
+    if (status)
+        return status;
+    uint32_t room = blocks ? SHK_MIN(*count, plan->block_count) : 0;
+    if (room)
+        memcpy(blocks, plan->blocks, room * sizeof(*blocks));
+    *count = plan->block_count;
+    shk_plan_destroy(&plan);
+    return SHK_OK;
+}

@@ -325,13 +325,20 @@ static void device_stages(struct shk_session *session, struct shk_frame_slot *sl
 
 static void read_op_times(struct shk_session *session, struct shk_frame_slot *slot)
 {
+    const struct shk_lowering *lowering = &session->lowering;
     uint64_t before, after;
+    uint32_t next = 0;
     if (!slot->op_ns || !shk_slot_timestamps(session->device, &slot->gpu, QUERY_PREPROCESSED, 1, &before))
         return;
     for (uint32_t i = 0; i < session->graph->op_count; i++) {
         if (!shk_slot_timestamps(session->device, &slot->gpu, QUERY_OPS + i, 1, &after))
             return;
-        slot->op_ns[i] = shk_ticks_to_ns(session->device, (after - before) & session->device->timestamp_mask);
+        /* between two timestamps there is a little time even if there is nothing else */
+        bool runs = next < lowering->count && lowering->dispatches[next].op == i;
+        slot->op_ns[i] =
+            runs ? shk_ticks_to_ns(session->device, (after - before) & session->device->timestamp_mask) : 0;
+        while (next < lowering->count && lowering->dispatches[next].op == i)
+            next++;
         before = after;
     }
 }

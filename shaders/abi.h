@@ -320,4 +320,15 @@ struct shk_dense_push {
     SHK_INT output_zero_point, output_min, output_max;
 };
 
+/* ---- ceiling_mac, ceiling_copy ---- */
+
+#define SHK_CEILING_STEPS  8  /* of each chain per repetition */
+#define SHK_CEILING_CHAINS 12 /* per invocation */
+
+struct shk_ceiling_push {
+    SHK_UINT repeat;
+    SHK_UINT factor, term;    /* mac: of the type that the module calculates with, as bits */
+    SHK_UINT half_size, step; /* copy: of 16 bytes; half_size is a power of two */
+};
+
 #endif

@@ -5,20 +5,24 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "chart.h"
 #include "random.h"
 
 static const struct cli_help help = {
     .name = "bench",
     .usage = "MODEL",
     .summary = "Measures loading, planning, pipeline creation, the first frame, the steady state (latency of one\n"
-               "frame at a time, and throughput with several in flight), the time of every op on the device, and\n"
-               "memory. The input is a noise picture of --size in RGB; raw tensors for a model whose input is no\n"
-               "picture.\n\n"
+               "frame at a time, and throughput with several in flight), the time of every op on the device, what\n"
+               "the device could do at best (copies and multiply-accumulates), and memory. The input is a noise\n"
+               "picture of --size in RGB; raw tensors for a model whose input is no picture.\n\n"
                "With --batch: how long batches of 1, 2, 4 ... frames take, the largest one that costs no latency,\n"
                "and the one that gives the most frames per second. The input is raw tensors of noise.",
     .description =
         "Device times come from timestamp queries. Ops are timed in a session of their own, so that the\n"
         "queries do not slow the other numbers; an op whose output is an alias of its input takes no time.\n"
+        "Bytes of an op are those of the tensors that it reads and writes, weights included. Its roof is the\n"
+        "least time that the measured ceilings leave it, in per cent of what it takes, and what sets it:\n"
+        "multiply-accumulates (mac), bytes (of a copy within caches if they are few), or the dispatch alone.\n"
         "p95 of fewer than 20 frames is the slowest one.\n\n"
         "Of batches whose rates differ by 3 % or less the largest counts as the fastest. Batches that do not fit\n"
         "into the device's memory are left out.\n\n" CLI_HELP_TAIL,
@@ -145,7 +149,11 @@ static int measure_ops(struct bench *bench)
     uint64_t *one = g_new(uint64_t, ops);
     struct shk_session *session = NULL;
     struct shk_error error;
+    struct shk_result warm_up;
+    bench->ops = g_new0(struct bench_op, ops);
     int code = open_session(bench, true, &session);
+    for (int i = 0; i < 2 && !code; i++)
+        code = one_frame(bench, session, &warm_up);
     for (uint32_t i = 0; i < bench->frames && !code; i++) {
         struct shk_result result;
         code = submit(bench, session);
@@ -159,11 +167,10 @@ static int measure_ops(struct bench *bench)
             samples[(size_t)op * bench->frames + i] = one[op];
         shk_session_release(session, result.ticket);
     }
-    bench->op_ns = g_new0(uint64_t, ops);
     for (uint32_t op = 0; op < ops && !code; op++) {
         column = memcpy(column, samples + (size_t)op * bench->frames, bench->frames * sizeof(*column));
         cli_sort(column, bench->frames);
-        bench->op_ns[op] = cli_percentile(column, bench->frames, 50);
+        bench->ops[op].ns = cli_percentile(column, bench->frames, 50);
     }
     shk_session_destroy(&session);
     g_free(samples);
@@ -184,6 +191,8 @@ static int measure(struct bench *bench)
     start = now_ns();
     code = cli_open_model(&bench->cli, bench->cli.args[0]);
     bench->load_ns = now_ns() - start;
+    if (!code && bench->old)
+        code = bench_old_check(bench->old, bench->cli.model);
     if (!code)
         code = open_session(bench, false, &session);
     bench->session_ns = now_ns() - start - bench->load_ns;
@@ -201,7 +210,9 @@ static int measure(struct bench *bench)
         shk_device_memory_stats(bench->cli.device, &bench->memory);
     }
     shk_session_destroy(&session);
-    return code ? code : measure_ops(bench);
+    if (!code)
+        code = measure_ops(bench);
+    return code ? code : bench_rate_ops(bench);
 }
 
 static int check_options(struct bench *bench, const char *size)
@@ -216,7 +227,14 @@ static int check_options(struct bench *bench, const char *size)
         return cli_fail(CLI_USAGE, "--seconds %g is outside 0 to 3600", bench->seconds);
     if (bench->in_flight < 1 || bench->in_flight > 16)
         return cli_fail(CLI_USAGE, "--in-flight %d is outside 1 to 16", bench->in_flight);
-    return CLI_OK;
+    if (bench->batch.enabled && (bench->compare_path || bench->roofline))
+        return cli_fail(CLI_USAGE, "--compare and --roofline are not for --batch");
+    int code = chart_check("--roofline", bench->roofline);
+    if (!code)
+        code = cli_check_output("--save", bench->save);
+    if (!code && bench->compare_path)
+        code = bench_old_load(bench->compare_path, &bench->old);
+    return code;
 }
 
 /* What the command line asks for. `size`: text to be freed. */
@@ -225,6 +243,7 @@ static int parse(struct bench *bench, char **argv, char **size, gboolean *json)
     struct bench_batch_options *batch = &bench->batch;
     const GOptionEntry entries[] = {
         {"json", 'j', 0, G_OPTION_ARG_NONE, json, "Print JSON instead of tables", NULL},
+        {"save", 0, 0, G_OPTION_ARG_FILENAME, &bench->save, "Write the JSON to a file as well", "FILE.json"},
         {"frames", 'n', 0, G_OPTION_ARG_INT, &bench->max_frames,
          "Most frames, or batches, per measurement (default 100)", "N"},
         {"seconds", 't', 0, G_OPTION_ARG_DOUBLE, &bench->seconds,
@@ -232,6 +251,10 @@ static int parse(struct bench *bench, char **argv, char **size, gboolean *json)
         {"size", 's', 0, G_OPTION_ARG_STRING, size, "Size of the picture (default 640x480)", "WxH"},
         {"in-flight", 'f', 0, G_OPTION_ARG_INT, &bench->in_flight,
          "Frames in flight for throughput (default 2)", "N"},
+        {"compare", 'c', 0, G_OPTION_ARG_FILENAME, &bench->compare_path,
+         "Print this run beside an earlier one: a file that --json wrote", "OLD.json"},
+        {"roofline", 'r', 0, G_OPTION_ARG_FILENAME, &bench->roofline,
+         "Draw every op under the device's ceilings into FILE.svg or FILE.png", "FILE"},
         {"batch", 'b', 0, G_OPTION_ARG_NONE, &batch->enabled, "Measure batches instead", NULL},
         {"latency-budget", 0, 0, G_OPTION_ARG_DOUBLE, &batch->budget_ms,
          "Longest that a batch may take, milliseconds (default 0: any time)", "MS"},
@@ -258,6 +281,10 @@ static int bench_frames(struct bench *bench, bool json)
     if (isatty(STDERR_FILENO))
         fprintf(stderr, "measuring: up to %g s\n", 3 * bench->seconds);
     int code = measure(bench);
+    if (!code && bench->roofline)
+        code = bench_write_roofline(bench);
+    if (!code && bench->save)
+        code = bench_save_json(bench, bench->save);
     if (!code)
         (json ? bench_print_json : bench_print_text)(bench);
     return code;
@@ -275,9 +302,13 @@ int cmd_bench(char **argv)
         g_free(bench.stages[stage]);
     if (bench.tensors)
         g_ptr_array_unref(bench.tensors);
-    g_free(bench.op_ns);
+    g_free(bench.ops);
     g_free(bench.pixels);
     g_free(bench.batch.plot);
+    g_free(bench.compare_path);
+    g_free(bench.roofline);
+    g_free(bench.save);
+    bench_old_free(bench.old);
     g_free(size);
     return cli_close(&bench.cli, code);
 }

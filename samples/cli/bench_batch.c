@@ -2,12 +2,10 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bench.h"
 
-#include <errno.h>
-#include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "chart.h"
 #include "json.h"
 #include "plot.h"
 #include "random.h"
@@ -32,20 +30,7 @@ int bench_batch_check(const struct bench_batch_options *options)
     if (!(options->budget_ms >= 0 && options->budget_ms <= 1e6))
         return cli_fail(CLI_USAGE, "--latency-budget %g is outside 0 to 1000000 milliseconds",
                         options->budget_ms);
-    if (!options->plot)
-        return CLI_OK;
-    if (!plot_can_write(options->plot))
-        return cli_fail(CLI_USAGE, "--plot %s: the name must end in .svg or .png", options->plot);
-    /* not after minutes of measuring */
-    char *folder = g_path_get_dirname(options->plot);
-    int code = CLI_OK;
-    if (g_file_test(options->plot, G_FILE_TEST_IS_DIR))
-        code = cli_fail(CLI_FAILED, "--plot %s is a folder", options->plot);
-    else if (g_access(folder, W_OK) != 0)
-        code = cli_fail(CLI_FAILED, "--plot %s cannot be written: %s: %s", options->plot, folder,
-                        g_strerror(errno));
-    g_free(folder);
-    return code;
+    return chart_check("--plot", options->plot);
 }
 
 static void tell(void *user, uint32_t batch, uint32_t run)
@@ -140,7 +125,7 @@ static void print_text(const struct batch_bench *b)
     print_findings(b);
 }
 
-static void print_json(const struct batch_bench *b)
+static JsonBuilder *report(const struct batch_bench *b)
 {
     struct shk_device_info device;
     shk_device_get_info(b->bench->cli.device, &device);
@@ -163,7 +148,13 @@ static void print_json(const struct batch_bench *b)
     }
     json_builder_end_array(json);
     json_builder_end_object(json);
-    json_finish(json);
+    return json;
+}
+
+static int save(const struct batch_bench *b, const char *path)
+{
+    GError *error = NULL;
+    return json_write(report(b), path, &error) ? CLI_OK : cli_fail_gerror(CLI_FAILED, error);
 }
 
 static int write_plot(const struct batch_bench *b, const char *path)
@@ -217,7 +208,11 @@ int bench_batch(struct bench *bench, bool json)
     code = search(&b);
     if (!code && bench->batch.plot)
         code = write_plot(&b, bench->batch.plot);
-    if (!code)
-        (json ? print_json : print_text)(&b);
+    if (!code && bench->save)
+        code = save(&b, bench->save);
+    if (!code && json)
+        json_finish(report(&b));
+    else if (!code)
+        print_text(&b);
     return code;
 }

@@ -10,7 +10,7 @@
 struct kernel_time {
     const char *kernel;
     uint32_t ops;
-    uint64_t ns, macs;
+    struct bench_op sum;
 };
 
 /* Sums per kernel, slowest first. */
@@ -27,8 +27,10 @@ static GArray *by_kernel(const struct bench *bench)
             g_array_append_val(list, ((struct kernel_time){op.kernel}));
         struct kernel_time *sum = &g_array_index(list, struct kernel_time, k);
         sum->ops++;
-        sum->ns += bench->op_ns[i];
-        sum->macs += op.macs;
+        sum->sum.ns += bench->ops[i].ns;
+        sum->sum.macs += bench->ops[i].macs;
+        sum->sum.bytes += bench->ops[i].bytes;
+        sum->sum.roof_ns += bench->ops[i].roof_ns;
     }
     return list;
 }
@@ -36,31 +38,51 @@ static GArray *by_kernel(const struct bench *bench)
 static int slower(const void *a, const void *b)
 {
     const struct kernel_time *x = a, *y = b;
-    return (x->ns < y->ns) - (x->ns > y->ns);
+    return (x->sum.ns < y->sum.ns) - (x->sum.ns > y->sum.ns);
 }
 
-static uint64_t ops_sum(const struct bench *bench)
+static void rate_cell(struct table *table, uint64_t amount, const struct bench_op *op)
 {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < shk_model_op_count(bench->cli.model); i++)
-        sum += bench->op_ns[i];
-    return sum;
-}
-
-static void time_cells(struct table *table, uint64_t ns, uint64_t sum, uint64_t macs)
-{
-    table_cell(table, "%.3f", ns / 1e6);
-    table_cell(table, "%.1f %%", sum ? 100.0 * ns / sum : 0.0);
-    if (macs > 0 && ns > 0)
-        table_cell(table, "%.2f", (double)macs / ns);
+    if (amount > 0 && op->roof_ns > 0)
+        table_cell(table, "%.2f", (double)amount / op->ns);
     else
         table_cell(table, "%s", "");
 }
 
+/* ms, share, GMAC/s, GB/s, roof. */
+static void time_cells(struct table *table, const struct bench_op *op, uint64_t total_ns)
+{
+    table_cell(table, "%.3f", op->ns / 1e6);
+    table_cell(table, "%.1f %%", total_ns ? 100.0 * op->ns / total_ns : 0.0);
+    rate_cell(table, op->macs, op);
+    rate_cell(table, op->bytes, op);
+    if (op->roof_ns > 0)
+        table_cell(table, "%.0f %%", 100 * op->roof_ns / op->ns);
+    else
+        table_cell(table, "%s", "");
+}
+
+static void print_kernels(const struct bench *bench)
+{
+    GArray *kernels = by_kernel(bench);
+    g_array_sort(kernels, slower);
+    struct table *table = table_new("kernel|>ops|>ms|>share|>GMAC/s|>GB/s|>roof");
+    for (guint k = 0; k < kernels->len; k++) {
+        const struct kernel_time *time = &g_array_index(kernels, struct kernel_time, k);
+        table_cell(table, "%s", time->kernel);
+        table_cell(table, "%u", time->ops);
+        time_cells(table, &time->sum, bench->op_total.ns);
+    }
+    table_cell(table, "total");
+    table_cell(table, "%u", shk_model_op_count(bench->cli.model));
+    time_cells(table, &bench->op_total, bench->op_total.ns);
+    table_finish(table);
+    g_array_unref(kernels);
+}
+
 static void print_ops(const struct bench *bench)
 {
-    uint64_t sum = ops_sum(bench);
-    struct table *table = table_new(">op|name|kernel|output|>ms|>share|>GMAC/s");
+    struct table *table = table_new(">op|name|kernel|output|>ms|>share|>GMAC/s|>GB/s|>roof|by");
     for (uint32_t i = 0; i < shk_model_op_count(bench->cli.model); i++) {
         struct shk_op_info op;
         struct shk_tensor_info out;
@@ -70,22 +92,23 @@ static void print_ops(const struct bench *bench)
         table_cell(table, "%s", op.name);
         table_cell(table, "%s", op.kernel);
         table_take(table, cli_tensor(&out));
-        time_cells(table, bench->op_ns[i], sum, op.macs);
+        time_cells(table, &bench->ops[i], bench->op_total.ns);
+        table_cell(table, "%s", bench_bound_string(bench->ops[i].bound));
     }
     table_finish(table);
-
-    GArray *kernels = by_kernel(bench);
-    g_array_sort(kernels, slower);
     printf("\n");
-    table = table_new("kernel|>ops|>ms|>share|>GMAC/s");
-    for (guint k = 0; k < kernels->len; k++) {
-        const struct kernel_time *time = &g_array_index(kernels, struct kernel_time, k);
-        table_cell(table, "%s", time->kernel);
-        table_cell(table, "%u", time->ops);
-        time_cells(table, time->ns, sum, time->macs);
-    }
-    table_finish(table);
-    g_array_unref(kernels);
+    print_kernels(bench);
+}
+
+static void print_ceiling(const struct shk_ceiling *ceiling)
+{
+    printf("\nceilings of the device: copy %.2f GB/s, within caches (%.0f MiB) %.2f GB/s; ",
+           ceiling->copy_bytes_per_second / 1e9, ceiling->cached_bytes / 1048576.0,
+           ceiling->cached_bytes_per_second / 1e9);
+    for (int way = 0; way < SHK_MAC_WAY_COUNT; way++)
+        if (ceiling->macs_per_second[way] > 0)
+            printf("%s %.2f GMAC/s, ", shk_mac_way_string(way), ceiling->macs_per_second[way] / 1e9);
+    printf("an empty dispatch %.2f us\n", ceiling->dispatch_ns / 1e3);
 }
 
 static void print_setup(const struct bench *bench)
@@ -136,6 +159,7 @@ void bench_print_text(const struct bench *bench)
     print_stages(bench);
     printf("\nthroughput with %d in flight: %.1f frames per second\n\n", bench->in_flight, bench->frames_per_second);
     print_ops(bench);
+    print_ceiling(&bench->ceiling);
     printf("\nactivations: arena peak %" G_GUINT64_FORMAT ", lower bound %" G_GUINT64_FORMAT
            " bytes; parameters %" G_GUINT64_FORMAT ", staging %" G_GUINT64_FORMAT " bytes\n",
            report->arena_peak, report->lower_bound, report->parameter_bytes, bench->info.staging_bytes);
@@ -145,6 +169,8 @@ void bench_print_text(const struct bench *bench)
     printf("device memory allocations: %" G_GUINT64_FORMAT " in all, %" G_GUINT64_FORMAT " in the steady state; "
            "%u pipelines, %u dispatches per frame\n", bench->memory.total_driver_allocations,
            bench->steady_allocations, bench->info.pipelines, bench->info.dispatches);
+    if (bench->old)
+        bench_old_print(bench);
 }
 
 static void json_stages(JsonBuilder *b, const struct bench *bench)
@@ -163,6 +189,18 @@ static void json_stages(JsonBuilder *b, const struct bench *bench)
     json_builder_end_object(b);
 }
 
+static void json_time(JsonBuilder *b, const struct bench_op *op)
+{
+    json_integer(b, "macs", op->macs);
+    json_integer(b, "bytes", op->bytes);
+    json_integer(b, "ns", op->ns);
+    if (op->roof_ns > 0) {
+        json_number(b, "macs_per_second", op->macs * 1e9 / op->ns);
+        json_number(b, "bytes_per_second", op->bytes * 1e9 / op->ns);
+        json_number(b, "roof_ns", op->roof_ns);
+    }
+}
+
 static void json_ops(JsonBuilder *b, const struct bench *bench)
 {
     json_open_array(b, "ops");
@@ -173,11 +211,32 @@ static void json_ops(JsonBuilder *b, const struct bench *bench)
         json_integer(b, "index", i);
         json_string(b, "name", op.name);
         json_string(b, "kernel", op.kernel);
-        json_integer(b, "macs", op.macs);
-        json_integer(b, "ns", bench->op_ns[i]);
+        json_time(b, &bench->ops[i]);
+        if (bench->ops[i].bound)
+            json_string(b, "bound", bench_bound_string(bench->ops[i].bound));
         json_builder_end_object(b);
     }
     json_builder_end_array(b);
+    json_open_object(b, "total");
+    json_time(b, &bench->op_total);
+    json_builder_end_object(b);
+}
+
+static void json_ceiling(JsonBuilder *b, const struct shk_ceiling *ceiling)
+{
+    json_open_object(b, "ceiling");
+    json_number(b, "copy_bytes_per_second", ceiling->copy_bytes_per_second);
+    json_integer(b, "copy_bytes", ceiling->copy_bytes);
+    json_number(b, "cached_bytes_per_second", ceiling->cached_bytes_per_second);
+    json_integer(b, "cached_bytes", ceiling->cached_bytes);
+    json_open_object(b, "macs_per_second");
+    for (int way = 0; way < SHK_MAC_WAY_COUNT; way++)
+        if (ceiling->macs_per_second[way] > 0)
+            json_number(b, shk_mac_way_string(way), ceiling->macs_per_second[way]);
+    json_builder_end_object(b);
+    json_string(b, "mac_way", shk_mac_way_string(ceiling->mac_way));
+    json_number(b, "dispatch_ns", ceiling->dispatch_ns);
+    json_builder_end_object(b);
 }
 
 static void json_memory(JsonBuilder *b, const struct bench *bench)
@@ -197,7 +256,7 @@ static void json_memory(JsonBuilder *b, const struct bench *bench)
     json_builder_end_object(b);
 }
 
-void bench_print_json(const struct bench *bench)
+static JsonBuilder *report(const struct bench *bench)
 {
     struct shk_device_info device;
     const struct shk_session_info *info = &bench->info;
@@ -222,7 +281,21 @@ void bench_print_json(const struct bench *bench)
     json_builder_end_object(b);
     json_stages(b, bench);
     json_ops(b, bench);
+    json_ceiling(b, &bench->ceiling);
     json_memory(b, bench);
+    if (bench->old)
+        bench_old_json(b, bench);
     json_builder_end_object(b);
-    json_finish(b);
+    return b;
+}
+
+void bench_print_json(const struct bench *bench)
+{
+    json_finish(report(bench));
+}
+
+int bench_save_json(const struct bench *bench, const char *path)
+{
+    GError *error = NULL;
+    return json_write(report(bench), path, &error) ? CLI_OK : cli_fail_gerror(CLI_FAILED, error);
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli.h"
 
+#include <errno.h>
+#include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int cli_fail(int code, const char *format, ...)
 {
@@ -160,6 +163,20 @@ int cli_close(struct cli *cli, int code)
     g_strfreev(cli->args);
     if (messages > 0 && code == CLI_OK)
         return cli_fail(CLI_FAILED, "the validation layer sent %" G_GUINT64_FORMAT " messages", messages);
+    return code;
+}
+
+int cli_check_output(const char *option, const char *path)
+{
+    if (!path)
+        return CLI_OK;
+    char *folder = g_path_get_dirname(path);
+    int code = CLI_OK;
+    if (g_file_test(path, G_FILE_TEST_IS_DIR))
+        code = cli_fail(CLI_FAILED, "%s %s is a folder", option, path);
+    else if (g_access(folder, W_OK) != 0)
+        code = cli_fail(CLI_FAILED, "%s %s cannot be written: %s: %s", option, path, folder, g_strerror(errno));
+    g_free(folder);
     return code;
 }
 

@@ -82,6 +82,10 @@ struct shk_log cli_log(const struct cli *cli);
 /* The defaults, with the log and the cache folder that the options ask for. */
 struct shk_session_params cli_session_params(const struct cli *cli);
 
+/* Refuses a file that cannot be written, with a message that names the option, before anything is measured. `path`
+ * NULL is fine. */
+int cli_check_output(const char *option, const char *path);
+
 /* Reads one file per model input and checks the sizes. Free with g_ptr_array_unref(). */
 int cli_read_inputs(const struct cli *cli, char **paths, GPtrArray **inputs);
 

@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "chart.h"
 #include "cli.h"
+#include "inspect_memory.h"
 #include "json.h"
 #include "table.h"
 
@@ -12,7 +14,9 @@ static const struct cli_help help = {
     .usage = "MODEL",
     .summary = "Lists the layers of a model with their shapes, quantization, multiply-accumulates (MAC),\n"
                "floating-point-equivalent operations (FLOP = 2 MAC, plus one per output element of an op\n"
-               "that calculates without multiply-accumulate) and parameters, and the memory for activations.",
+               "that calculates without multiply-accumulate) and parameters, and the memory for activations.\n\n"
+               "With --memory: how that memory is planned. Every block of it, with its place and the ops from\n"
+               "which to which it is alive, and what is alive where most is.",
     .description = "MACs are counted as height*width*C_out*(C_in/groups)*K_h*K_w per image. The arena is the\n"
                    "memory for activations: its peak is what the planner needs, the lower bound is the most that\n"
                    "is alive while one op runs. With --device the model is also prepared for that device, which\n"
@@ -197,7 +201,7 @@ static void json_totals(JsonBuilder *b, const struct shk_model *model)
 }
 
 static void print_json(const struct shk_model *model, const struct shk_memory_report *memory,
-                       const struct shk_session_info *session)
+                       const struct inspect_memory *blocks, const struct shk_session_info *session)
 {
     JsonBuilder *b = json_builder_new();
     json_open_object(b, NULL);
@@ -221,6 +225,8 @@ static void print_json(const struct shk_model *model, const struct shk_memory_re
     json_integer(b, "arena_peak", memory->arena_peak);
     json_integer(b, "lower_bound", memory->lower_bound);
     json_integer(b, "no_reuse", memory->no_reuse);
+    if (blocks)
+        inspect_memory_json(b, blocks);
     if (session) {
         json_integer(b, "parameter_bytes", session->memory.parameter_bytes);
         json_integer(b, "staging_bytes", session->staging_bytes);
@@ -248,34 +254,65 @@ static int prepare(struct cli *cli, struct shk_session_info *info)
     return CLI_OK;
 }
 
+static void print_text(const struct cli *cli, const struct shk_memory_report *memory,
+                       const struct inspect_memory *blocks, const struct shk_session_info *session)
+{
+    struct totals totals = {0};
+    print_header(cli->model);
+    if (blocks) {
+        inspect_memory_print(blocks);
+        printf("\n");
+    } else {
+        print_ops(cli->model, &totals);
+        print_totals(&totals);
+    }
+    print_memory(memory);
+    if (cli->device)
+        print_session(session);
+}
+
+static int inspect(struct cli *cli, bool memory, const char *plot, bool json)
+{
+    struct shk_session_info session;
+    struct inspect_memory blocks = {0};
+    struct shk_memory_report report;
+    struct shk_error error;
+    int code = cli_open_model(cli, cli->args[0]);
+    if (!code && shk_model_get_memory(cli->model, &report, &error))
+        code = cli_fail_status(&error);
+    if (!code)
+        code = prepare(cli, &session);
+    if (!code && memory)
+        code = inspect_memory_load(&blocks, cli->model);
+    if (!code && plot)
+        code = inspect_memory_plot(&blocks, plot);
+    if (!code && json)
+        print_json(cli->model, &report, memory ? &blocks : NULL, cli->device ? &session : NULL);
+    else if (!code)
+        print_text(cli, &report, memory ? &blocks : NULL, &session);
+    inspect_memory_clear(&blocks);
+    return code;
+}
+
 int cmd_inspect(char **argv)
 {
-    gboolean json = FALSE;
+    gboolean json = FALSE, memory = FALSE;
+    char *plot = NULL;
     const GOptionEntry entries[] = {
         {"json", 'j', 0, G_OPTION_ARG_NONE, &json, "Print JSON instead of tables", NULL},
+        {"memory", 'm', 0, G_OPTION_ARG_NONE, &memory, "Show how the memory for activations is planned", NULL},
+        {"plot", 'p', 0, G_OPTION_ARG_FILENAME, &plot,
+         "Draw that memory over time into FILE.svg or FILE.png", "FILE"},
         {NULL},
     };
     struct cli cli = {0};
-    struct shk_session_info session;
-    struct shk_memory_report memory;
-    struct shk_error error;
     int code = cli_parse(&cli, argv, &help, entries, 1, 1);
+    if (!code && plot && !memory)
+        code = cli_fail(CLI_USAGE, "--plot is for --memory");
     if (!code)
-        code = cli_open_model(&cli, cli.args[0]);
-    if (!code && shk_model_get_memory(cli.model, &memory, &error))
-        code = cli_fail_status(&error);
+        code = chart_check("--plot", plot);
     if (!code)
-        code = prepare(&cli, &session);
-    if (!code && json) {
-        print_json(cli.model, &memory, cli.device ? &session : NULL);
-    } else if (!code) {
-        struct totals totals = {0};
-        print_header(cli.model);
-        print_ops(cli.model, &totals);
-        print_totals(&totals);
-        print_memory(&memory);
-        if (cli.device)
-            print_session(&session);
-    }
+        code = inspect(&cli, memory, plot, json);
+    g_free(plot);
     return cli_close(&cli, code);
 }

@@ -80,6 +80,18 @@ void json_tensor(JsonBuilder *b, const char *name, const struct shk_model *model
     json_builder_end_object(b);
 }
 
+gboolean json_write(JsonBuilder *b, const char *path, GError **error)
+{
+    JsonNode *root = json_builder_get_root(b);
+    char *text = json_to_string(root, TRUE), *file = g_strconcat(text, "\n", NULL);
+    gboolean done = g_file_set_contents(path, file, -1, error);
+    g_free(text);
+    g_free(file);
+    json_node_unref(root);
+    g_object_unref(b);
+    return done;
+}
+
 void json_finish(JsonBuilder *b)
 {
     JsonNode *root = json_builder_get_root(b);

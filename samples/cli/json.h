@@ -15,6 +15,8 @@ void json_open_object(JsonBuilder *b, const char *name);
 void json_open_array(JsonBuilder *b, const char *name);
 /* Members "index", "name", "dtype", "shape" and, if there is one, "quantization". */
 void json_tensor(JsonBuilder *b, const char *name, const struct shk_model *model, uint32_t index);
+/* Writes a file and frees. FALSE with *error, which names the file. */
+gboolean json_write(JsonBuilder *b, const char *path, GError **error);
 /* Prints on stdout and frees. */
 void json_finish(JsonBuilder *b);
 

@@ -31,14 +31,7 @@ struct plot {
     const char *limit_name;
 };
 
-/* Whether the name ends in .svg or .png, in any case. */
-gboolean plot_can_write(const char *path);
-
 /* Writes the file in the format that its name ends in. FALSE with *error, which names the file. */
 gboolean plot_write(const struct plot *plot, const char *path, GError **error);
-
-/* A round distance of ticks, 1, 2 or 5 times a power of ten, for about `ticks` ticks between 0 and `most` >
- * 0. */
-double plot_tick(double most, guint ticks);
 
 #endif

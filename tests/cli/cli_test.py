@@ -4,6 +4,7 @@
 usage: cli_test.py SHRIKE DEFAULT_MODEL      (the kit, if there is one, in SHRIKE_KIT)
 """
 import json
+import math
 import os
 import pathlib
 import random
@@ -168,6 +169,55 @@ class Inspect(Case):
                 self.assertAlmostEqual(report["totals"]["macs"] / 1e6, mmac, delta=1)
 
 
+class InspectMemory(Case):
+    def check_plan(self, model):
+        report = self.ok_json("inspect", model, "--memory")
+        memory, tensors = report["memory"], set()
+        blocks, alive = memory["blocks"], [0] * (len(report["ops"]) + 2)
+        for i, a in enumerate(blocks):
+            for step in range(a["first_step"], a["last_step"] + 1):
+                alive[step] += a["bytes"]
+            for b in blocks[:i]:
+                if a["first_step"] <= b["last_step"] and b["first_step"] <= a["last_step"]:
+                    self.assertTrue(a["offset"] + a["bytes"] <= b["offset"] or b["offset"] + b["bytes"] <= a["offset"])
+            if a["what"] != "scratch":
+                tensors.add(a["tensor"])
+        self.assertEqual(memory["alive"], alive)
+        self.assertEqual(max(alive), memory["lower_bound"])
+        self.assertEqual(max(block["offset"] + block["bytes"] for block in blocks), memory["arena_peak"])
+        self.assertEqual(len(tensors), sum(block["what"] != "scratch" for block in blocks))
+        for tensor in report["inputs"]:
+            self.assertTrue(any(block.get("tensor") == tensor["index"] and block["what"] == "input"
+                                for block in blocks))
+        return report
+
+    def test_plan(self):
+        report = self.check_plan("default")
+        text = self.ok("inspect", "default", "--memory")
+        self.assertIn(f"{report['memory']['lower_bound']} bytes, the lower bound, of", text)
+        self.assertIn("arena peak", text)
+        self.assertRegex(text, r"(?m)^ *0 +\d+ +inputs +op 0 \w+ +input +1 ")
+
+    @unittest.skipUnless(KIT.is_dir(), "no kit")
+    def test_plans_of_kit(self):
+        for model in sorted((KIT / "models").glob("*.tflite")):
+            with self.subTest(model=model.name):
+                self.check_plan(model)
+
+    def test_plot(self):
+        svg, image = self.dir / "memory.svg", self.dir / "memory.png"
+        blocks = self.ok_json("inspect", "default", "--memory", "--plot", svg)["memory"]["blocks"]
+        root = xml.etree.ElementTree.parse(svg).getroot()
+        paths = sum(1 for _ in root.iter("{http://www.w3.org/2000/svg}path"))
+        self.assertGreater(paths, 2 * len(blocks))  # filled and stroked
+        self.ok("inspect", "default", "--memory", "--plot", image)
+        self.assertEqual(struct.unpack(">II", image.read_bytes()[16:24]), (2080, 1280))
+        self.fails(USAGE, "--plot is for --memory", "inspect", "default", "--plot", svg)
+        self.fails(USAGE, r"must end in \.svg or \.png", "inspect", "default", "--memory", "--plot", self.dir / "a.pdf")
+        missing = self.dir / "missing" / "memory.svg"
+        self.fails(FAILED, f"{missing} cannot be written", "inspect", "default", "--memory", "--plot", missing)
+
+
 class Devices(Case):
     def test_list(self):
         devices = self.ok_json("devices")
@@ -248,6 +298,8 @@ class Verify(Case):
 
 
 class Bench(Case):
+    QUICK = ("bench", "default", "--frames", "3", "--seconds", "0")
+
     def test_default(self):
         cache = self.dir / "cache"
         report = self.ok_json("bench", "default", "--frames", "5", "--cache-dir", cache, "--validation")
@@ -258,6 +310,120 @@ class Bench(Case):
         text = self.ok("bench", "default", "--frames", "3", "--cache-dir", cache)
         for word in ("create pipelines", "first frame", "load to first result", "p95", "throughput", "arena peak"):
             self.assertIn(word, text)
+
+
+    def test_rates(self):
+        """Every number that follows from others does."""
+        report = self.ok_json(*self.QUICK, "--validation")
+        inspected = self.ok_json("inspect", "default")
+        ceiling = report["ceiling"]
+        best = max(ceiling["macs_per_second"].values())
+        self.assertEqual(ceiling["macs_per_second"][ceiling["mac_way"]], best)
+        for op, known in zip(report["ops"], inspected["ops"]):
+            sizes = {"int8": 1, "uint8": 1, "int32": 4, "float32": 4}
+            tensors = {tensor["index"]: sizes[tensor["dtype"]] * math.prod(tensor["shape"])
+                       for tensor in known["inputs"] + known["outputs"]}
+            self.assertEqual((op["name"], op["macs"], op["bytes"]),
+                             (known["op"], known["macs"], sum(tensors.values())), op)
+            if op["ns"] == 0:
+                self.assertNotIn("roof_ns", op)
+                continue
+            self.assertAlmostEqual(op["macs_per_second"], op["macs"] * 1e9 / op["ns"], delta=1)
+            self.assertAlmostEqual(op["bytes_per_second"], op["bytes"] * 1e9 / op["ns"], delta=1)
+            rate = ceiling["copy_bytes_per_second"]
+            if op["bytes"] <= ceiling["cached_bytes"]:
+                rate = max(rate, ceiling["cached_bytes_per_second"])
+            roofs = {"mac": op["macs"] * 1e9 / best, "bytes": op["bytes"] * 1e9 / rate,
+                     "dispatch": ceiling["dispatch_ns"]}
+            self.assertAlmostEqual(op["roof_ns"], max(roofs.values()), delta=1)
+            self.assertAlmostEqual(roofs[op["bound"]], op["roof_ns"], delta=1)
+        for member in ("ns", "macs", "bytes"):
+            self.assertEqual(report["total"][member], sum(op[member] for op in report["ops"]))
+        self.assertTrue(any(op["ns"] for op in report["ops"]))
+        text = self.ok(*self.QUICK)
+        self.assertRegex(text, r"(?m)^ceilings of the device: copy \d+\.\d+ GB/s, .* GMAC/s, an empty dispatch \d")
+        self.assertRegex(text, r"(?m)^total +%d +\d" % len(report["ops"]))
+
+    def test_roofline(self):
+        svg, image = self.dir / "roof.svg", self.dir / "roof.png"
+        report = self.ok_json(*self.QUICK, "--roofline", svg)
+        root = xml.etree.ElementTree.parse(svg).getroot()
+        self.assertTrue(root.tag.endswith("svg"))
+        paths = sum(1 for _ in root.iter("{http://www.w3.org/2000/svg}path"))
+        self.assertGreater(paths, 2 * sum(op["ns"] > 0 for op in report["ops"]))  # a ring and a disc for each op
+        self.ok(*self.QUICK, "--roofline", image)
+        self.assertEqual(image.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
+        self.fails(USAGE, r"--roofline .* must end in \.svg or \.png", *self.QUICK, "--roofline", self.dir / "roof")
+        missing = self.dir / "missing" / "roof.svg"
+        self.fails(FAILED, f"--roofline {missing} cannot be written", *self.QUICK, "--roofline", missing)
+        self.fails(USAGE, "are not for --batch", *self.QUICK, "--batch", "--roofline", svg)
+
+    def test_save(self):
+        """The same report, beside the table."""
+        path = self.dir / "saved.json"
+        text = self.ok(*self.QUICK, "--save", path)
+        report = json.loads(path.read_text())
+        self.assertIn("ceilings of the device", text)
+        self.assertRegex(text, "load to first result +%.2f" % (report["setup"]["load_to_first_result_ns"] / 1e6))
+        self.ok(*self.QUICK, "--compare", path)
+        text = self.ok(*BenchBatch.QUICK, "--save", path)
+        self.assertIn("%.3f" % (json.loads(path.read_text())["points"][0]["latency_ns"] / 1e6), text)
+        self.fails(FAILED, "--save .*missing/a.json cannot be written", *self.QUICK, "--save",
+                   self.dir / "missing" / "a.json")
+
+    def test_compare(self):
+        old = self.ok_json(*self.QUICK)
+        del old["ceiling"], old["total"], old["memory"]  # not needed, and not in older files
+        for op in old["ops"]:
+            op["ns"] = 2000000 + op["index"]
+        old["ops"][0]["ns"] = 0
+        old["device"] = "another one"
+        path = self.write("old.json", json.dumps(old).encode())
+        report = self.ok_json(*self.QUICK, "--compare", path)
+        compared = report["compared"]
+        self.assertEqual((compared["file"], compared["device"]), (str(path), "another one"))
+        for pair, before, now in zip(compared["ops"], old["ops"], report["ops"]):
+            self.assertEqual((pair["old_ns"], pair["new_ns"]), (before["ns"], now["ns"]))
+            if before["ns"]:
+                self.assertAlmostEqual(pair["ratio"], now["ns"] / before["ns"], places=6)
+        self.assertNotIn("ratio", compared["ops"][0])
+        self.assertEqual(compared["total"]["old_ns"], sum(op["ns"] for op in old["ops"]))
+        self.assertEqual(compared["stage_total"]["old_ns"], old["steady"]["total"]["median_ns"])
+        text = self.ok(*self.QUICK, "--compare", path)
+        self.assertIn("another device: another one then, ", text)
+        self.assertRegex(text, r"(?m)^ +1 +\S+ +\S+ +2\.000 +\d+\.\d{3} +\d+\.\d{3}$")
+        self.assertRegex(text, r"(?m)^ +total +\d+\.\d{3} +\d+\.\d{3} +\d+\.\d{3}$")
+
+    def test_compare_with_what_is_no_report(self):
+        good = self.ok_json(*self.QUICK)
+        def refused(pattern, data):
+            path = self.write("bad.json", data if isinstance(data, bytes) else json.dumps(data).encode())
+            self.fails(BAD_INPUT, f"bad.json.*{pattern}", *self.QUICK, "--compare", path)
+        refused("empty", b"")
+        refused("not JSON", b"no JSON at all")
+        refused("not JSON", b"\x00\xff\xfe" * 40)
+        refused("not JSON", json.dumps(good).encode()[:-100])
+        refused("nested more than 32 deep", b"[" * 1000000)
+        refused("not JSON", b'/* " */' + b'{"a":' * 1000000)
+        refused("not JSON", b"'\"'" + b"[" * 1000000)
+        refused("more than 16 MiB", b" " * (17 << 20))
+        refused("no object", b"[1, 2]")
+        refused("no object", b"3")
+        refused("no member model", {})
+        refused("no member model", {**good, "model": 7})
+        refused("no member ops that is a list", {**good, "ops": {"a": 1}})
+        refused("no member setup.load_to_first", {**good, "setup": []})
+        refused("no member steady.queue.median_ns", {**good, "steady": {"queue": 3}})
+        refused(r"no member ops\[0\].name", {**good, "ops": [[]]})
+        for ns in (-1, 1e300, 10 ** 18, "7", None):
+            refused(r"no member ops\[1\].ns", {**good, "ops": [good["ops"][0], {"name": "X", "ns": ns}]})
+        refused("another model.*: it has 2 ops", {**good, "ops": good["ops"][:2]})
+        refused("another model .*op 0 is EXP. there", {**good, "ops": [{"name": "EXP\n", "ns": 1}]})
+        batch = self.ok_json("bench", "default", "--batch", "--max-batch", "1", "--frames", "3", "--seconds", "0")
+        refused("no member setup", batch)
+        self.fails(FAILED, "missing.json", *self.QUICK, "--compare", self.dir / "missing.json")
+        self.fails(FAILED, str(self.dir), *self.QUICK, "--compare", self.dir)
+        self.fails(USAGE, "are not for --batch", *self.QUICK, "--batch", "--compare", "x")
 
 
 class BenchBatch(Case):

@@ -196,7 +196,9 @@ START_TEST(test_unsupported_caps)
 {
     static const char *const caps[] = {
         "video/x-raw,format=ARGB64,width=64,height=48,framerate=25/1",
-        "video/x-raw(memory:DMABuf),format=NV12,width=64,height=48,framerate=25/1",
+        "video/x-raw(memory:DMABuf),format=ARGB64,width=64,height=48,framerate=25/1",
+        "video/x-raw(memory:DMABuf),format=DMA_DRM,drm-format=NV12:0x0100000000000002,width=64,height=48,framerate=25/1",
+        "video/x-raw(memory:GLMemory),format=RGBA,width=64,height=48,framerate=25/1",
         "video/x-h264,width=64,height=48,framerate=25/1",
         "audio/x-raw,format=S16LE,rate=8000,channels=1",
     };

@@ -233,6 +233,9 @@ static gpointer push_frames(gpointer data)
     return NULL;
 }
 
+/* Of an element with max-in-flight=3. */
+#define PLACES (3 * 3 + 2)
+
 static GThread *start_blocked(struct pusher *pusher, gulong *probe, guint frames)
 {
     g_mutex_init(&pusher->lock);
@@ -254,19 +257,19 @@ static void end_blocked(struct pusher *pusher, GThread *thread)
     g_cond_clear(&pusher->changed);
 }
 
-/* Downstream stands still: max-in-flight frames wait on the device, one to be pushed, and the next blocks
- * upstream until the element stops. */
+/* Downstream stands still, as a live sink does until it is time: the device goes on with the frames behind the one that
+ * is to be pushed. When all places are taken the next frame blocks upstream until the element stops. */
 START_TEST(test_back_pressure)
 {
     GstBus *bus;
     gulong probe;
     struct pusher pusher = {.harness = elements_harness("shrikedetect max-in-flight=3", CAPS, &bus)};
-    GThread *thread = start_blocked(&pusher, &probe, 4);
+    GThread *thread = start_blocked(&pusher, &probe, PLACES + 1);
     gst_pad_set_active(pusher.harness->sinkpad, FALSE); /* as a bin stops its sinks first */
     ck_assert_int_eq(gst_element_set_state(pusher.harness->element, GST_STATE_NULL),
                      GST_STATE_CHANGE_SUCCESS);
     end_blocked(&pusher, thread);
-    ck_assert_uint_eq(pusher.accepted, 4);
+    ck_assert_uint_eq(pusher.accepted, PLACES + 1);
     ck_assert_int_eq(pusher.flow, GST_FLOW_FLUSHING);
     gst_pad_remove_probe(pusher.harness->sinkpad, probe);
     elements_no_error(bus);
@@ -279,7 +282,7 @@ START_TEST(test_flush_unblocks)
     GstBus *bus;
     gulong probe;
     struct pusher pusher = {.harness = elements_harness("shrikedetect max-in-flight=3", CAPS, &bus)};
-    GThread *thread = start_blocked(&pusher, &probe, 4);
+    GThread *thread = start_blocked(&pusher, &probe, PLACES + 1);
     ck_assert(gst_harness_push_event(pusher.harness, gst_event_new_flush_start()));
     end_blocked(&pusher, thread);
     ck_assert_int_eq(pusher.flow, GST_FLOW_FLUSHING);

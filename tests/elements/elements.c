@@ -21,19 +21,24 @@ static const char *const plugins[] = {"coreelements", "coretracers", "videotests
                                       "videoconvert", "videoscale",  "videocrop",       "videofilter",
                                       "videorate",    "compositor",  "analyticsoverlay"};
 
-static char *make_plugin_folder(void)
+static void link_plugin(const char *folder, const char *plugin)
+{
+    char *name = g_strdup_printf("libgst%s.so", plugin);
+    char *from = g_build_filename(GST_PLUGINS_DIR, name, NULL), *to = g_build_filename(folder, name, NULL);
+    if (g_file_test(from, G_FILE_TEST_EXISTS) && symlink(from, to) != 0)
+        g_error("cannot link %s", to);
+    g_free(from);
+    g_free(to);
+    g_free(name);
+}
+
+static char *make_plugin_folder(guint flags)
 {
     char *folder = g_dir_make_tmp("shrike-test-XXXXXX", NULL);
-    for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++) {
-        char *name = g_strdup_printf("libgst%s.so", plugins[i]);
-        char *from = g_build_filename(GST_PLUGINS_DIR, name, NULL),
-             *to = g_build_filename(folder, name, NULL);
-        if (g_file_test(from, G_FILE_TEST_EXISTS) && symlink(from, to) != 0)
-            g_error("cannot link %s", to);
-        g_free(from);
-        g_free(to);
-        g_free(name);
-    }
+    for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++)
+        link_plugin(folder, plugins[i]);
+    if (flags & ELEMENTS_VULKAN_PLUGIN)
+        link_plugin(folder, "vulkan");
     return folder;
 }
 
@@ -124,7 +129,7 @@ int elements_main(Suite *(*make_suite)(void), guint flags)
         return TEST_SKIP;
     }
     shk_model_destroy(&model);
-    char *folder = make_plugin_folder();
+    char *folder = make_plugin_folder(flags);
     set_environment(folder, flags);
     gst_init(NULL, NULL);
     forgive_tracer();
@@ -159,6 +164,11 @@ GstHarness *elements_harness(const char *launch, const char *caps, GstBus **bus)
     GstElement *element = strchr(launch, '!') ? gst_parse_bin_from_description(launch, TRUE, &error)
                                               : gst_parse_launch(launch, &error);
     ck_assert_msg(element && !error, "%s: %s", launch, error ? error->message : "");
+    return elements_harness_of(element, caps, bus);
+}
+
+GstHarness *elements_harness_of(GstElement *element, const char *caps, GstBus **bus)
+{
     *bus = gst_bus_new();
     gst_element_set_bus(element, *bus);
     GstHarness *harness = gst_harness_new_with_element(element, "sink", "src");

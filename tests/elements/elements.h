@@ -14,6 +14,7 @@ enum {
     /* skip the suite where objectdetectionoverlay is not; it leaks, so that no leak is an error in this suite
      */
     ELEMENTS_NEED_OBJECT_OVERLAY = 1 << 2,
+    ELEMENTS_VULKAN_PLUGIN = 1 << 3, /* GStreamer's Vulkan elements are there, if they are installed */
 };
 
 /* Runs a suite in this process, with the validation layer on. Fails also when the layer had anything to say,
@@ -23,6 +24,8 @@ int elements_main(Suite *(*make_suite)(void), guint flags);
 /* A harness around "shrikedetect" with properties as in gst-launch-1.0, whose messages go to *bus. Caps and
  * segment are pushed if `caps` is not NULL. */
 GstHarness *elements_harness(const char *launch, const char *caps, GstBus **bus);
+/* The same around an element that is there already: takes the floating reference. */
+GstHarness *elements_harness_of(GstElement *element, const char *caps, GstBus **bus);
 void elements_teardown(GstHarness **harness, GstBus **bus);
 
 /* Fails the test if there is an error or a warning on the bus. */

@@ -218,6 +218,41 @@ static void simulate(const struct shk_graph *graph, bool keep)
     shk_plan_destroy(&plan);
 }
 
+/* The blocks are the plan: none in the way of another, the peak where the last one ends, every tensor in one. */
+static void check_blocks(const struct shk_graph *graph)
+{
+    struct shk_error error;
+    struct shk_plan *plan;
+    uint64_t end = 0, most = 0;
+    uint32_t tensors = 0, expected = 0;
+    test_ok(shk_plan_create(graph, false, &plan, &error), &error);
+    for (uint32_t i = 0; i < plan->block_count; i++) {
+        const struct shk_memory_block *a = &plan->blocks[i];
+        end = SHK_MAX(end, a->offset + a->bytes);
+        tensors += a->tensor_count;
+        ck_assert(a->bytes > 0 && a->first <= a->last && a->last <= graph->op_count + 1);
+        ck_assert_uint_eq(a->tensor_count == 0, a->tensor == SHK_TENSOR_NONE);
+        for (uint32_t j = 0; j < i; j++) {
+            const struct shk_memory_block *b = &plan->blocks[j];
+            if (a->first <= b->last && b->first <= a->last)
+                ck_assert(a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset);
+        }
+    }
+    for (uint32_t step = 0; step <= graph->op_count + 1; step++) {
+        uint64_t alive = 0;
+        for (uint32_t i = 0; i < plan->block_count; i++)
+            if (plan->blocks[i].first <= step && step <= plan->blocks[i].last)
+                alive += plan->blocks[i].bytes;
+        most = SHK_MAX(most, alive);
+    }
+    for (uint32_t t = 0; t < graph->tensor_count; t++)
+        expected += plan->views[t].words > 0;
+    ck_assert_uint_eq(end, plan->report.arena_peak);
+    ck_assert_uint_eq(most, plan->report.lower_bound);
+    ck_assert_uint_eq(tensors, expected);
+    shk_plan_destroy(&plan);
+}
+
 START_TEST(test_random_graphs)
 {
     struct test_rng rng = {(uint64_t)_i + 1};
@@ -225,6 +260,7 @@ START_TEST(test_random_graphs)
         struct shk_graph *graph = random_graph(&rng, 3 + test_random_below(&rng, 30));
         simulate(graph, false);
         simulate(graph, true);
+        check_blocks(graph);
         shk_graph_destroy(&graph);
     }
 }
@@ -251,6 +287,13 @@ START_TEST(test_concat_is_free)
     ck_assert_uint_eq(plan->report.arena_peak, 3 * 128);
     ck_assert_uint_eq(plan->report.lower_bound, 3 * 128);
     ck_assert_uint_eq(plan->report.no_reuse, 5 * 128);
+    ck_assert_uint_eq(plan->block_count, 2);
+    ck_assert_uint_eq(plan->blocks[0].tensor, in);
+    ck_assert_uint_eq(plan->blocks[0].tensor_count, 1);
+    ck_assert_uint_eq(plan->blocks[1].tensor, out);
+    ck_assert_uint_eq(plan->blocks[1].tensor_count, 3);
+    ck_assert_uint_eq(plan->blocks[1].first, 1);
+    ck_assert_uint_eq(plan->blocks[1].last, 4);
     shk_plan_destroy(&plan);
     shk_graph_destroy(&graph);
 }

@@ -192,6 +192,50 @@ START_TEST(test_keep_tensors_and_op_times)
 }
 END_TEST
 
+/* The second of three ops only gives its input another shape. */
+START_TEST(test_op_without_dispatch)
+{
+    const int32_t picture[] = {1, 8, 8, 4}, list[] = {1, 64, 4}, zero = 0;
+    const float scale = 0.5f;
+    struct shk_builder *builder = shk_builder_create();
+    int32_t tensor[4];
+    for (int t = 0; t < 4; t++)
+        tensor[t] = shk_builder_tensor(builder, "", SHK_DTYPE_INT8, t < 2 ? 4 : 3, t < 2 ? picture : list, 1,
+                                       &scale, &zero, 0, NULL, 0);
+    shk_builder_op(builder, "LEAKY_RELU", &tensor[0], 1, &tensor[1], 1, "alpha=0.1");
+    shk_builder_op(builder, "RESHAPE", &tensor[1], 1, &tensor[2], 1, NULL);
+    shk_builder_op(builder, "LEAKY_RELU", &tensor[2], 1, &tensor[3], 1, "alpha=0.1");
+    shk_builder_set_inputs(builder, &tensor[0], 1);
+    shk_builder_set_outputs(builder, &tensor[3], 1);
+    void *data;
+    size_t size;
+    struct shk_model *model;
+    test_ok(shk_builder_serialize(builder, &data, &size, &error), &error);
+    test_ok(shk_model_load_memory(data, size, "reshape", &model, &error), &error);
+    free(data);
+    shk_builder_destroy(&builder);
+
+    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
+    struct shk_session *session;
+    struct shk_device_info info;
+    struct shk_result result;
+    uint8_t input[8 * 8 * 4] = {0};
+    const void *inputs[] = {input};
+    uint64_t ns[3];
+    params.profile_ops = true;
+    test_ok(shk_session_create(test_device(), model, &params, &session, &error), &error);
+    test_ok(shk_session_submit_tensors(session, inputs, 1, NULL, NULL, &error), &error);
+    test_ok(shk_session_wait(session, UINT64_MAX, &result, &error), &error);
+    test_ok(shk_session_op_times(session, 1, ns, 3, &error), &error);
+    shk_device_get_info(test_device(), &info);
+    ck_assert_int_eq(ns[0] > 0, info.timestamps);
+    ck_assert_uint_eq(ns[1], 0);
+    ck_assert_int_eq(ns[2] > 0, info.timestamps);
+    shk_session_destroy(&session);
+    shk_model_destroy(&model);
+}
+END_TEST
+
 struct consumer {
     struct shk_session *session;
     uint64_t frames, wrong;
@@ -322,6 +366,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, test_bad_params);
     tcase_add_test(tests, test_sources_mix);
     tcase_add_test(tests, test_keep_tensors_and_op_times);
+    tcase_add_test(tests, test_op_without_dispatch);
     tcase_add_test(tests, test_two_threads);
     tcase_add_test(tests, test_pipeline_cache);
     suite_add_tcase(suite, tests);

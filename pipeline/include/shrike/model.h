@@ -112,6 +112,24 @@ SHK_API void shk_model_get_op(const struct shk_model *model, uint32_t index, str
 SHK_API enum shk_status shk_model_get_memory(const struct shk_model *model, struct shk_memory_report *report,
                                              struct shk_error *error);
 
+/* A range of that arena, for some of a frame's steps. Step 0 writes the model's inputs, step i + 1 runs op i, and
+ * step shk_model_op_count() + 1 reads the model's outputs. Constants that are read like activations live from the first
+ * step to the last. */
+struct shk_memory_block {
+    uint64_t offset;       /* bytes */
+    uint64_t bytes;        /* above 0, aligned */
+    uint32_t first, last;  /* steps in which it is alive, both included */
+    uint32_t tensor;       /* that owns the storage; SHK_TENSOR_NONE: scratch of the op that runs in `first` */
+    uint32_t tensor_count; /* that share the storage (parts of a concatenation, reshaped views), that one included;
+                              0 for scratch */
+};
+
+/* The same plan, block by block: blocks that are alive at the same step do not overlap. On input *count is the room in
+ * `blocks` (may be NULL to ask for the number); on output the number of blocks there are, of which at most the given
+ * number were written. Errors: as above. */
+SHK_API enum shk_status shk_model_get_memory_blocks(const struct shk_model *model, struct shk_memory_block *blocks,
+                                                    uint32_t *count, struct shk_error *error);
+
 /* How a model's outputs become detections. Settled when the model is loaded: by its sidecar, else by its outputs where
  * types, shapes, quantization and the ops behind them leave no doubt. From SHK_DECODER_YOLOX on they are followed by
  * class-aware non-maximum suppression of the 4096 best boxes; the score of a box is that of its best class, times

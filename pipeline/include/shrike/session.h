@@ -235,7 +235,8 @@ SHK_API enum shk_status shk_session_read_output(struct shk_session *session, uin
 SHK_API enum shk_status shk_session_read_tensor(struct shk_session *session, uint64_t ticket, uint32_t tensor,
                                                 void *bytes, size_t size, struct shk_error *error);
 
-/* Between wait and release, with profile_ops: device nanoseconds of every op of the model, in order. */
+/* Between wait and release, with profile_ops: device nanoseconds of every op of the model, in order. 0: it needs no
+ * dispatch, as its output is an alias of its input. */
 SHK_API enum shk_status shk_session_op_times(struct shk_session *session, uint64_t ticket, uint64_t *ns,
                                              uint32_t count, struct shk_error *error);
 

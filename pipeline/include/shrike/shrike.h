@@ -5,6 +5,7 @@
 
 #include <shrike/batch.h>
 #include <shrike/builder.h>
+#include <shrike/ceiling.h>
 #include <shrike/device.h>
 #include <shrike/gather.h>
 #include <shrike/memory.h>
