@@ -101,7 +101,7 @@ struct _GstShrikeDetect {
     GstSegment segment;
     struct detect_upload upload;
     guint64 frame_number;
-    gboolean warned_crop, warned_regions;
+    gboolean warned_crop, warned_regions, refused_caps;
 
     /* source pad's task */
     struct detect_held held;
