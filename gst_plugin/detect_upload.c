@@ -265,7 +265,7 @@ void detect_upload_propose(struct engine_device *device, GstQuery *query, guint 
     GstVideoInfo info;
     gboolean need_pool = FALSE;
     gst_query_parse_allocation(query, &caps, &need_pool);
-    if (!caps || !gst_video_info_from_caps(&info, caps) || GST_VIDEO_INFO_SIZE(&info) > G_MAXUINT)
+    if (!caps || !gst_video_info_from_caps(&info, caps))
         return;
     GstBufferPool *pool = pool_new(device, &info, 0);
     if (!pool)
