@@ -225,7 +225,9 @@ START_TEST(test_odd_caps)
     static const char *const formats[] = {"GRAY8", "NV12", "YUY2"}, *const rates[] = {"0/1", "2147483647/1",
                                                                                       "1/2147483647"};
     GstBus *bus;
-    GstHarness *harness = elements_harness("shrikedetect", NULL, &bus);
+    GstHarness *harness = elements_harness("shrikedetect ! shriketrack ! shrikeoverlay show-latency=true "
+                                           "show-histogram=true",
+                                           NULL, &bus);
     for (guint i = 0; i < G_N_ELEMENTS(sizes) * G_N_ELEMENTS(formats); i++) {
         const guint *size = sizes[i / G_N_ELEMENTS(formats)];
         char *caps =
