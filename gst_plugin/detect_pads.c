@@ -121,8 +121,8 @@ static void refuse_caps(GstShrikeDetect *self, GstCaps *caps)
     self->refused_caps = TRUE;
     char *text = gst_caps_to_string(caps);
     GST_ELEMENT_ERROR(self, STREAM, FORMAT,
-                      ("cannot read frames of %s: expected 1 to %d pixels a side; put videoscale or videocrop before "
-                       "%s",
+                      ("cannot read frames of %s: expected 1 to %d pixels a side; put videoscale or videocrop "
+                       "before %s",
                        text, SHK_MAX_FRAME_SIDE, GST_OBJECT_NAME(self)),
                       ("the element upstream may have been told a wrong size"));
     g_free(text);
