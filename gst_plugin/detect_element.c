@@ -167,7 +167,7 @@ GstClockTime gst_shrike_detect_worst_latency(GstShrikeDetect *self, GstClockTime
 static void reset_flow(GstShrikeDetect *self)
 {
     self->have_info = FALSE;
-    self->warned_crop = self->warned_regions = self->refused = FALSE;
+    self->warned_crop = self->warned_regions = self->refused_caps = FALSE;
     self->frame_number = 0;
     self->last_report = gst_util_get_timestamp();
     gst_segment_init(&self->segment, GST_FORMAT_UNDEFINED);

@@ -102,7 +102,7 @@ struct _GstShrikeDetect {
     struct detect_upload upload;
     guint64 frame_number;
     gboolean warned_crop, warned_regions;
-    gboolean refused; /* an error message has said why the last caps were; upstream offers them again and again */
+    gboolean refused_caps; /* an error message has said why; upstream offers them again and again */
 
     /* source pad's task */
     struct detect_held held;

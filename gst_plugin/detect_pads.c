@@ -113,16 +113,33 @@ static gboolean src_activate_mode(GstPad *pad, GstObject *parent, GstPadMode mod
 
 /* ---- events ---- */
 
+/* Once: the pad sends them again with every buffer. Frames that came before still leave. */
+static void refuse_caps(GstShrikeDetect *self, GstCaps *caps)
+{
+    if (self->refused_caps)
+        return;
+    self->refused_caps = TRUE;
+    char *text = gst_caps_to_string(caps);
+    GST_ELEMENT_ERROR(self, STREAM, FORMAT,
+                      ("cannot read frames of %s: expected 1 to %d pixels a side; put videoscale or videocrop "
+                       "before %s",
+                       text, SHK_MAX_FRAME_SIDE, GST_OBJECT_NAME(self)),
+                      ("the element upstream may have been told a wrong size"));
+    g_free(text);
+}
+
 static GstFlowReturn take_caps(GstShrikeDetect *self, GstEvent *event)
 {
     GstCaps *caps;
     gst_event_parse_caps(event, &caps);
     GstFlowReturn flow = GST_FLOW_NOT_NEGOTIATED;
-    if (frame_drm_video_info(&self->info, caps))
+    if (frame_drm_video_info(&self->info, caps) && GST_VIDEO_INFO_WIDTH(&self->info) <= SHK_MAX_FRAME_SIDE &&
+        GST_VIDEO_INFO_HEIGHT(&self->info) <= SHK_MAX_FRAME_SIDE)
         flow = gst_shrike_detect_follow_memory(self, caps);
     else
-        GST_ERROR_OBJECT(self, "caps %" GST_PTR_FORMAT " describe no video frame", caps);
+        refuse_caps(self, caps);
     self->have_info = flow == GST_FLOW_OK;
+    self->refused_caps = self->refused_caps && !self->have_info;
     return flow;
 }
 

@@ -76,22 +76,19 @@ GstFlowReturn gst_shrike_detect_follow_memory(GstShrikeDetect *self, const GstCa
     detect_upload_set_share(
         &self->upload, wanted ? self->share : NULL,
         wanted && gst_caps_features_contains(gst_caps_get_features(caps, 0), VULKAN_SHARE_IMAGE_FEATURE));
-    if (!wanted) {
-        self->refused = FALSE;
+    if (!wanted)
         return GST_FLOW_OK;
-    }
     if (!detect_queue_wait_idle(&self->queue))
         return GST_FLOW_FLUSHING;
     /* one more than there are places */
     enum shk_status status =
         vulkan_share_open(self->share, self->sinkpad, gst_shrike_detect_places(self->depth) + 1, core_log(NULL),
                           &device, &error);
-    gboolean said = self->refused;
-    self->refused = status != SHK_OK || !move_engine(self, device, &error);
-    if (!self->refused)
+    if (status == SHK_OK && move_engine(self, device, &error))
         return GST_FLOW_OK;
-    if (!said)
+    if (!self->refused_caps)
         core_log_post_error(GST_ELEMENT(self), &error, "moving to the Vulkan device that the frames are on");
+    self->refused_caps = TRUE;
     return GST_FLOW_NOT_NEGOTIATED;
 }
 

@@ -66,6 +66,14 @@ static gboolean choose_batch(struct engine_model *model, struct shk_device *devi
     return shk_batch_search(device, model->model, &search, points, &count, &params->batch_size, error) == SHK_OK;
 }
 
+/* The core calls it batch_size. */
+static void name_property(struct shk_error *error, guint batch_size)
+{
+    char *message = g_strdup_printf("batch-size=%u: %s", batch_size, error->message);
+    g_strlcpy(error->message, message, sizeof(error->message));
+    g_free(message);
+}
+
 static gboolean create_session(struct engine_model *model, struct shk_device *device,
                                const struct engine_settings *settings, struct shk_log log,
                                struct shk_error *error)
@@ -84,6 +92,8 @@ static gboolean create_session(struct engine_model *model, struct shk_device *de
     gboolean created = choose_batch(model, device, settings, &params, error) &&
                        shk_session_create(device, model->model, &params, &model->session, error) == SHK_OK;
     g_free(default_dir);
+    if (!created && params.batch_size > 1)
+        name_property(error, params.batch_size);
     model->slots = params.frames_in_flight;
     model->batch_size = params.batch_size;
     model->op_count = settings->profile_ops ? shk_model_op_count(model->model) : 0;

@@ -11,8 +11,8 @@
  *        x_min, y_min, x_max, y_max  gdouble   0 is the left or top edge of the frame, 1 the right or bottom
  *
  *    A classifier that looked at regions of an element upstream (inference-region=roi-list) makes no regions of its
- *    own: it adds a param structure "classification" {label_id, label (string), confidence} to those, and the same as a
- *    field "classification" to their detections in 2.
+ *    own: it adds a param structure "classification" {label_id, label (string), confidence}, of the most confident class,
+ *    to those, and the same as a field "classification" to their detections in 2. drop-policy=hold holds no such classes.
  *
  *    shriketrack adds a param structure "object_id" {id gint}, as DL Streamer's gvatrack does, and to "detection":
  *        track_id                    gint      number of the object, from 1 on; absent: it has none

@@ -6,7 +6,7 @@
 
 #include "quant.h"
 
-#define MAX_SIZE       16384
+#define MAX_SIZE       SHK_MAX_FRAME_SIDE
 #define MAX_AREA_RATIO 2048  /* leaves room for the letterbox to round: sums of weights stay below 2^24 */
 #define AREA_WEIGHT    4096u /* the largest sum of one axis' weights */
 

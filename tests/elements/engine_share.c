@@ -279,6 +279,100 @@ START_TEST(test_sixteen_streams)
 }
 END_TEST
 
+/* ---- Several pipelines ---- */
+
+struct branch {
+    GstElement *pipeline;
+    GMutex lock;
+    GCond changed;
+    guint frames;
+};
+
+static GstPadProbeReturn note_buffer(GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+    struct branch *branch = data;
+    g_mutex_lock(&branch->lock);
+    branch->frames++;
+    g_cond_broadcast(&branch->changed);
+    g_mutex_unlock(&branch->lock);
+    return GST_PAD_PROBE_OK;
+}
+
+static void start_branch(struct branch *branch, guint frames, const char *behind)
+{
+    GError *error = NULL;
+    char *launch =
+        g_strdup_printf("videotestsrc pattern=ball num-buffers=%u ! "
+                        "video/x-raw,format=NV12,width=320,height=240 ! shrikedetect engine-id=several "
+                        "batch-size=4 batch-timeout=5 ! %s fakesink name=sink sync=false",
+                        frames, behind);
+    *branch = (struct branch){.pipeline = gst_parse_launch(launch, &error)};
+    ck_assert_msg(branch->pipeline && !error, "%s", error ? error->message : "");
+    g_mutex_init(&branch->lock);
+    g_cond_init(&branch->changed);
+    GstElement *sink = gst_bin_get_by_name(GST_BIN(branch->pipeline), "sink");
+    GstPad *pad = gst_element_get_static_pad(sink, "sink");
+    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, note_buffer, branch, NULL);
+    gst_object_unref(pad);
+    gst_object_unref(sink);
+    gst_element_set_state(branch->pipeline, GST_STATE_PLAYING);
+    g_free(launch);
+}
+
+static void end_branch(struct branch *branch)
+{
+    gst_element_set_state(branch->pipeline, GST_STATE_NULL);
+    gst_clear_object(&branch->pipeline);
+    g_mutex_clear(&branch->lock);
+    g_cond_clear(&branch->changed);
+}
+
+static void wait_for_frames(struct branch *branch, guint frames)
+{
+    g_mutex_lock(&branch->lock);
+    while (branch->frames < frames)
+        g_cond_wait(&branch->changed, &branch->lock);
+    g_mutex_unlock(&branch->lock);
+}
+
+static void expect_end(struct branch *branch, GstMessageType type)
+{
+    GstBus *bus = gst_element_get_bus(branch->pipeline);
+    GstMessage *message =
+        gst_bus_timed_pop_filtered(bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+    ck_assert_str_eq(GST_MESSAGE_TYPE_NAME(message), gst_message_type_get_name(type));
+    gst_message_unref(message);
+    gst_object_unref(bus);
+}
+
+/* One is taken away with frames on the device, one fails downstream, others come late: those that stay lose
+ * nothing. */
+START_TEST(test_pipelines_come_and_go)
+{
+    enum { STAY, STAY_TOO, TAKEN, FAILING, LATE, BRANCHES };
+    struct branch branches[BRANCHES];
+    start_branch(&branches[STAY], 60, "");
+    start_branch(&branches[STAY_TOO], 60, "");
+    for (guint round = 0; round < 4; round++) {
+        start_branch(&branches[TAKEN], 100000, "");
+        start_branch(&branches[FAILING], 100000, "identity error-after=3 !");
+        wait_for_frames(&branches[TAKEN], 1 + round);
+        end_branch(&branches[TAKEN]);
+        expect_end(&branches[FAILING], GST_MESSAGE_ERROR);
+        end_branch(&branches[FAILING]);
+    }
+    start_branch(&branches[LATE], 10, "");
+    static const guint staying[][2] = {{STAY, 60}, {STAY_TOO, 60}, {LATE, 10}};
+    for (guint i = 0; i < G_N_ELEMENTS(staying); i++) {
+        struct branch *branch = &branches[staying[i][0]];
+        expect_end(branch, GST_MESSAGE_EOS);
+        ck_assert_uint_eq(branch->frames, staying[i][1]);
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(staying); i++)
+        end_branch(&branches[staying[i][0]]);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("engine-share");
@@ -291,6 +385,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_blocked_neighbour);
     tcase_add_test(tcase, test_random_flushes);
     tcase_add_test(tcase, test_sixteen_streams);
+    tcase_add_test(tcase, test_pipelines_come_and_go);
     suite_add_tcase(suite, tcase);
     return suite;
 }

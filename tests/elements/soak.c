@@ -11,7 +11,7 @@
 
 #include "shrike_meta.h"
 
-/* A frame of it in device memory that were never given back would take a block of the pool more, long before the end. */
+/* Frames of it in device memory that were not given back would make the pool take more, long before the end. */
 #define CAPS "video/x-raw,format=GRAY8,width=160,height=120,framerate=25/1"
 
 /* Allocators of sanitizers keep what was freed, so that the size of the process says nothing. */

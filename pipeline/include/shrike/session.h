@@ -60,10 +60,12 @@ enum shk_resize { SHK_RESIZE_STRETCH, SHK_RESIZE_LETTERBOX };
 /* Bilinear takes four pixels per model pixel; area the mean over all that it covers. */
 enum shk_filter { SHK_FILTER_BILINEAR, SHK_FILTER_AREA };
 
+#define SHK_MAX_FRAME_SIDE 16384 /* pixels */
+
 /* What every frame of a stream has in common. */
 struct shk_frame_format {
     enum shk_pixel_format format;
-    uint32_t width; /* pixels, 1 to 16384; odd sizes are fine: chroma planes round up */
+    uint32_t width; /* pixels, 1 to SHK_MAX_FRAME_SIDE; odd sizes are fine: chroma planes round up */
     uint32_t height;
     enum shk_yuv_matrix matrix;
     enum shk_yuv_range range;
