@@ -362,7 +362,7 @@ START_TEST(test_pipe_hangs)
     ck_assert_int_ge(fd, 0);
     GstHarness *harness = json_harness("shrikejson max-queue=4 location=%s/out", &bus);
     GThread *thread = g_thread_new("push", push_until_flushed, harness);
-    while (json_stat(harness->element, "accepted") - json_stat(harness->element, "written") != 5)
+    while (json_stat(harness->element, "accepted") - json_stat(harness->element, "written") < 4)
         g_thread_yield();
     if (_i == 0)
         ck_assert(gst_harness_push_event(harness, gst_event_new_flush_start()));
