@@ -230,7 +230,7 @@ static gboolean start(GstShrikeDetect *self)
         self->stream = stream;
         GST_OBJECT_UNLOCK(self);
         /* one more waits under drop-policy=leaky */
-        detect_upload_init(&self->upload, GST_ELEMENT(self), gst_shrike_detect_places(self->depth));
+        detect_upload_init(&self->upload, GST_ELEMENT(self), self->depth + 2);
         detect_upload_set_device(&self->upload, engine_get_device(self->engine));
         warn_without_decoder(self);
         choose_meta(self);

@@ -36,11 +36,11 @@ static inline guint gst_shrike_detect_waiting_places(enum detect_drop_policy pol
 }
 
 /* Frames with a result, or on their way to one, that are in the element at a time. More than are on the device: a live
- * sink holds frames back for as long as was announced, and the device is not to be idle meanwhile. What is announced is
- * at most 2.5 times as long as the device takes for `depth` frames (update_latency). */
-static inline guint gst_shrike_detect_places(guint depth)
+ * sink holds frames back for as long as was announced, and the device is not to be idle meanwhile. Elsewhere a few are
+ * enough, so that not all that downstream waits for is read ahead. */
+static inline guint gst_shrike_detect_places(guint depth, gboolean live)
 {
-    return 3 * depth + 2;
+    return live ? DETECT_QUEUE_CAPACITY : 3 * depth + 2;
 }
 
 /* Properties that may change while frames flow. */

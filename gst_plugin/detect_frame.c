@@ -33,13 +33,18 @@ struct detect_frame *detect_frame_take(struct detect_frame_pool *pool)
     return frame;
 }
 
+void detect_frame_forget_pixels(struct detect_frame *frame)
+{
+    gst_clear_buffer(&frame->staging);
+    shk_memory_unref(&frame->memory);
+}
+
 void detect_frame_give(struct detect_frame_pool *pool, struct detect_frame *frame)
 {
     for (guint i = 0; i < frame->job_count; i++)
         engine_job_reset(frame->jobs[i]);
     frame->job_count = 0;
-    gst_clear_buffer(&frame->staging);
-    shk_memory_unref(&frame->memory);
+    detect_frame_forget_pixels(frame);
     frame->upload = (struct shk_stage_time){0};
     g_mutex_lock(&pool->lock);
     frame->next = pool->free;

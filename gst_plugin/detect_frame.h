@@ -22,7 +22,7 @@ struct detect_frame {
     struct detect_frame *next; /* in the pool */
 };
 
-/* Frames that nobody uses. Not more than are in flight are ever made. */
+/* Frames that nobody uses. Not more than there are places in the element are ever made. */
 struct detect_frame_pool {
     GMutex lock;
     struct detect_frame *free;
@@ -33,6 +33,9 @@ void detect_frame_pool_clear(struct detect_frame_pool *pool);
 struct detect_frame *detect_frame_take(struct detect_frame_pool *pool);
 /* No job may be pending or running. */
 void detect_frame_give(struct detect_frame_pool *pool, struct detect_frame *frame);
+
+/* The pixels are not needed any more: gives back what held them, but for the buffer. */
+void detect_frame_forget_pixels(struct detect_frame *frame);
 
 /* Appends a job, to be filled in; NULL if there are DETECT_MAX_REGIONS. */
 struct engine_job *detect_frame_add_job(struct detect_frame *frame, gint parent);

@@ -52,17 +52,34 @@ static gboolean make_room(GstShrikeDetect *self, enum detect_drop_policy policy)
     return waiting > 0 && detect_queue_steal(&self->queue, DETECT_REASON_POLICY, take_back, self);
 }
 
+/* Frames that only wait for downstream. */
+static void forget_pixels(struct detect_frame *frame, gpointer data)
+{
+    GstShrikeDetect *self = data;
+    if ((frame->staging || frame->memory) && engine_jobs_done(self->stream, frame->jobs, frame->job_count))
+        detect_frame_forget_pixels(frame);
+}
+
+static guint get_places(GstShrikeDetect *self)
+{
+    GST_OBJECT_LOCK(self);
+    gboolean live = self->live;
+    GST_OBJECT_UNLOCK(self);
+    return gst_shrike_detect_places(self->depth, live);
+}
+
 /* GST_FLOW_CUSTOM_SUCCESS: there is no room, and drop-policy does not say to wait. */
 static GstFlowReturn reserve(GstShrikeDetect *self, enum detect_drop_policy policy, guint *in_flight)
 {
     gboolean wait = policy == DETECT_DROP_NONE;
-    GstFlowReturn flow = detect_queue_reserve(&self->queue, gst_shrike_detect_places(self->depth), wait);
+    GstFlowReturn flow = detect_queue_reserve(&self->queue, get_places(self), wait);
     if (flow != GST_FLOW_OK)
         return flow;
     if (!make_room(self, policy)) {
         detect_queue_frame_done(&self->queue);
         return wait ? GST_FLOW_FLUSHING : GST_FLOW_CUSTOM_SUCCESS;
     }
+    detect_queue_visit(&self->queue, forget_pixels, self);
     *in_flight = engine_stream_frames(self->stream) + 1;
     return GST_FLOW_OK;
 }

@@ -121,6 +121,17 @@ gboolean detect_queue_steal(struct detect_queue *queue, enum detect_reason reaso
     return taken;
 }
 
+void detect_queue_visit(struct detect_queue *queue, detect_queue_frame_func visit, gpointer data)
+{
+    g_mutex_lock(&queue->lock);
+    for (guint i = 0; i < queue->length; i++) {
+        const struct detect_item *item = item_at(queue, i);
+        if (item->kind == DETECT_ITEM_FRAME && item->frame)
+            visit(item->frame, data);
+    }
+    g_mutex_unlock(&queue->lock);
+}
+
 gboolean detect_queue_push(struct detect_queue *queue, const struct detect_item *item)
 {
     g_mutex_lock(&queue->lock);

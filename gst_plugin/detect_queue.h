@@ -5,7 +5,7 @@
  * The sink pad's streaming thread reserves a place for a frame, submits, and pushes; the source pad's task pops,
  * waits for the device, and gives the place back. Both ends block here and wake when the queue is set flushing.
  * Frames that the network does not see take part in the order, but reserve nothing. The lock is never held while
- * anything outside is called, but for detect_queue_steal(). */
+ * anything outside is called, but for detect_queue_steal() and detect_queue_visit(). */
 #ifndef SHRIKE_GST_DETECT_QUEUE_H
 #define SHRIKE_GST_DETECT_QUEUE_H
 
@@ -55,10 +55,9 @@ void detect_queue_clear(struct detect_queue *queue);
 void detect_queue_set_flushing(struct detect_queue *queue, gboolean flushing);
 gboolean detect_queue_is_flushing(struct detect_queue *queue);
 
-/* Called with each frame that is dropped, before its buffer goes. */
 typedef void (*detect_queue_frame_func)(struct detect_frame *frame, gpointer data);
 
-/* Drops what is queued. Sticky events are kept on `pad`, as a flush must not lose them; NULL: they go too. */
+/* Drops what is queued; `dropped` is called with each frame before its buffer goes. Sticky events are kept on `pad`, as a flush must not lose them; NULL: they go too. */
 void detect_queue_drop(struct detect_queue *queue, GstPad *pad, detect_queue_frame_func dropped, gpointer data);
 
 /* Takes one of `places`; without `wait` GST_FLOW_CUSTOM_SUCCESS says that all are taken. Else flushing, or what
@@ -71,6 +70,9 @@ void detect_queue_frame_done(struct detect_queue *queue);
 typedef gboolean (*detect_queue_take_func)(struct detect_frame *frame, gpointer data);
 gboolean detect_queue_steal(struct detect_queue *queue, enum detect_reason reason, detect_queue_take_func take,
                             gpointer data);
+
+/* Shows the queued frames to `visit`, oldest first. With the lock held: `visit` must not call back. */
+void detect_queue_visit(struct detect_queue *queue, detect_queue_frame_func visit, gpointer data);
 
 /* Appends, waits for room. FALSE: flushing; the item is still the caller's. */
 gboolean detect_queue_push(struct detect_queue *queue, const struct detect_item *item);

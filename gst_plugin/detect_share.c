@@ -80,9 +80,9 @@ GstFlowReturn gst_shrike_detect_follow_memory(GstShrikeDetect *self, const GstCa
         return GST_FLOW_OK;
     if (!detect_queue_wait_idle(&self->queue))
         return GST_FLOW_FLUSHING;
-    /* one more than there are places */
+    /* those on the device, and one whose result is being attached */
     enum shk_status status =
-        vulkan_share_open(self->share, self->sinkpad, gst_shrike_detect_places(self->depth) + 1, core_log(NULL),
+        vulkan_share_open(self->share, self->sinkpad, self->depth + 1, core_log(NULL),
                           &device, &error);
     if (status == SHK_OK && move_engine(self, device, &error))
         return GST_FLOW_OK;

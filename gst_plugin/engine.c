@@ -411,6 +411,16 @@ gboolean engine_stream_wait_room(struct engine_stream *stream, guint most)
     return room;
 }
 
+gboolean engine_jobs_done(struct engine_stream *stream, struct engine_job *const *jobs, guint count)
+{
+    gboolean done = TRUE;
+    g_mutex_lock(&stream->engine->lock);
+    for (guint i = 0; i < count; i++)
+        done = done && jobs[i]->state == ENGINE_JOB_DONE;
+    g_mutex_unlock(&stream->engine->lock);
+    return done;
+}
+
 void engine_wait(struct engine_stream *stream, struct engine_job *job)
 {
     g_mutex_lock(&stream->engine->lock);

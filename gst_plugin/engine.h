@@ -136,6 +136,7 @@ void engine_submit(struct engine_stream *stream, struct engine_job *const *jobs,
 guint engine_stream_frames(struct engine_stream *stream);
 /* Waits until there are fewer than `most` such frames. FALSE: flushing. */
 gboolean engine_stream_wait_room(struct engine_stream *stream, guint most);
+gboolean engine_jobs_done(struct engine_stream *stream, struct engine_job *const *jobs, guint count);
 /* Waits until the job is done. */
 void engine_wait(struct engine_stream *stream, struct engine_job *job);
 /* Takes all of these jobs back if none has reached the device. */

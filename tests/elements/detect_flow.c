@@ -277,6 +277,24 @@ START_TEST(test_back_pressure)
 }
 END_TEST
 
+/* A live sink may hold frames back for long, as what it was told is the worst case: the device goes on all the same. */
+START_TEST(test_live_sink_waits)
+{
+    GstBus *bus;
+    gulong probe;
+    struct pusher pusher = {.harness = elements_harness("shrikedetect max-in-flight=1", CAPS, &bus)};
+    gst_harness_set_upstream_latency(pusher.harness, 0); /* the query tells the element that this is live */
+    ck_assert_uint_gt(gst_harness_query_latency(pusher.harness), 0);
+    GThread *thread = start_blocked(&pusher, &probe, 60);
+    ck_assert(gst_harness_push_event(pusher.harness, gst_event_new_flush_start()));
+    end_blocked(&pusher, thread);
+    gst_pad_remove_probe(pusher.harness->sinkpad, probe);
+    ck_assert(gst_harness_push_event(pusher.harness, gst_event_new_flush_stop(TRUE)));
+    elements_no_error(bus);
+    elements_teardown(&pusher.harness, &bus);
+}
+END_TEST
+
 START_TEST(test_flush_unblocks)
 {
     GstBus *bus;
@@ -390,6 +408,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_flush);
     tcase_add_test(tcase, test_flush_keeps_caps);
     tcase_add_test(tcase, test_back_pressure);
+    tcase_add_test(tcase, test_live_sink_waits);
     tcase_add_test(tcase, test_flush_unblocks);
     tcase_add_test(tcase, test_downstream_eos);
     tcase_add_test(tcase, test_downstream_error);
