@@ -92,6 +92,9 @@ enum shk_status shk_buffer_write(struct shk_device *device, const struct shk_buf
     if (status || size == 0)
         return status;
     if (buffer->map) { /* no need to copy twice, and to wait */
+        status = shk_device_check_lost(device, "upload", error);
+        if (status)
+            return status;
         memcpy((char *)buffer->map + offset, data, size);
         return shk_buffer_flush(device, buffer, offset, size, error);
     }
