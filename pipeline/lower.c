@@ -37,12 +37,14 @@ enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct sh
                         (unsigned long long)(device->limits.maxStorageBufferRange / lowering->lane_bytes));
     if (params->batch_size > 1)
         lowering->lane_stride = (uint32_t)(lowering->lane_bytes / 4);
-    return SHK_OK;
+    lowering->used = calloc(SHK_MAX(graph->op_count, 1u), sizeof(*lowering->used));
+    return lowering->used ? SHK_OK : shk_fail_oom(error, graph->op_count * sizeof(*lowering->used), "variants");
 }
 
 void shk_lowering_finish(struct shk_lowering *lowering)
 {
     free(lowering->dispatches);
+    free((void *)lowering->used);
     free(lowering->bytes);
     *lowering = (struct shk_lowering){0};
 }
@@ -80,6 +82,17 @@ uint32_t shk_lower_uniform_range(const struct shk_lowering *lowering)
 const char *shk_lower_forced_variant(const struct shk_lowering *lowering)
 {
     return lowering->variant;
+}
+
+const struct shk_variant *shk_lower_variant(struct shk_lowering *lowering)
+{
+    const struct shk_op *op = &lowering->graph->ops[lowering->op];
+    const struct shk_variant *forced = shk_variant_find(op->def, lowering->variant);
+    const struct shk_variant *chosen = forced || !lowering->choices ? forced : lowering->choices[lowering->op];
+    if (!chosen || !shk_variant_fits(chosen, lowering->graph, op, lowering->device))
+        chosen = op->def->variants;
+    lowering->used[lowering->op] = chosen;
+    return chosen;
 }
 
 void shk_lower_barrier(struct shk_lowering *lowering)
