@@ -41,6 +41,7 @@ struct shk_lowering {
 
     uint32_t op; /* being lowered */
     bool barrier_next;
+    bool break_params; /* tests only */
     enum shk_status status; /* first failure */
     struct shk_error error;
 };

@@ -53,4 +53,8 @@ const struct shk_variant *shk_variant_find(const struct shk_op_def *def, const c
 bool shk_variant_fits(const struct shk_variant *variant, const struct shk_graph *graph, const struct shk_op *op,
                       const struct shk_device *device);
 
+/* Found to compute wrong bytes on this driver. */
+bool shk_variant_is_dropped(const struct shk_variant *variant, const struct shk_op_def *def, struct shk_device *device);
+void shk_variant_drop(const struct shk_variant *variant, const struct shk_op_def *def, struct shk_device *device);
+
 #endif
