@@ -7,7 +7,7 @@ GType engine_tune_get_type(void)
     static const GEnumValue values[] = {
         {SHK_TUNE_OFF, "What was measured before, else rules of thumb", "off"},
         {SHK_TUNE_FAST, "Measure what was not measured before; seconds", "fast"},
-        {SHK_TUNE_FULL, "Measure everything, thoroughly; a minute or more", "full"},
+        {SHK_TUNE_FULL, "Measure everything, thoroughly; minutes", "full"},
         {0, NULL, NULL},
     };
     if (g_once_init_enter(&type))

@@ -13,7 +13,7 @@
 #define FAST_RUNS 10
 #define FAST_NS   (UINT64_C(60) * 1000000)
 #define MAX_RUNS  30
-#define FULL_NS   (UINT64_C(400) * 1000000)
+#define FULL_NS   (UINT64_C(200) * 1000000)
 
 struct tune {
     struct shk_device *device;
