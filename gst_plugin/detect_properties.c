@@ -14,6 +14,7 @@ enum {
     PROP_DEVICE,
     PROP_MAX_IN_FLIGHT,
     PROP_CACHE_DIR,
+    PROP_TUNE,
     PROP_ENGINE_ID,
     PROP_BATCH_SIZE,
     PROP_BATCH_TIMEOUT,
@@ -99,6 +100,9 @@ static gboolean set_engine_setting(struct engine_settings *settings, guint id, c
         return TRUE;
     case PROP_CACHE_DIR:
         replace_string(&settings->cache_dir, value);
+        return TRUE;
+    case PROP_TUNE:
+        settings->tune = (enum shk_tune_mode)g_value_get_enum(value);
         return TRUE;
     case PROP_ENGINE_ID:
         replace_string(&settings->engine_id, value);
@@ -202,6 +206,9 @@ static gboolean get_engine_setting(const struct engine_settings *settings, guint
         return TRUE;
     case PROP_CACHE_DIR:
         g_value_set_string(value, settings->cache_dir);
+        return TRUE;
+    case PROP_TUNE:
+        g_value_set_enum(value, (gint)settings->tune);
         return TRUE;
     case PROP_ENGINE_ID:
         g_value_set_string(value, settings->engine_id);
@@ -339,9 +346,15 @@ static void install_engine_properties(GObjectClass *class)
                  "prepare the next frame while the device works",
                  1, 16, DEFAULT_MAX_IN_FLIGHT, READY_FLAGS);
     install_string(class, PROP_CACHE_DIR, "cache-dir", "Cache folder",
-                   "Where the driver's compiled pipelines are kept, for a faster start; unset: shrike/ in the "
-                   "user's cache folder; empty: nowhere",
+                   "Where the driver's compiled pipelines are kept, for a faster start, and which kernels are the "
+                   "fastest; unset: shrike/ in the user's cache folder; empty: nowhere",
                    READY_FLAGS);
+    g_object_class_install_property(
+        class, PROP_TUNE,
+        g_param_spec_enum("tune", "Tune",
+                          "Measure, before the first frame, which kernels are the fastest for the model on the device, "
+                          "and keep that in cache-dir, as `shrike tune` does. What is there is used in any case",
+                          ENGINE_TYPE_TUNE, SHK_TUNE_OFF, READY_FLAGS));
     install_string(class, PROP_ENGINE_ID, "engine-id", "Engine id",
                    "Elements of this process with the same id share model, device and queue; they need the same "
                    "model-file, label-file, device, thresholds and batch settings. Unset: an engine of its own",
@@ -412,6 +425,7 @@ void gst_shrike_detect_install_properties(GObjectClass *class)
     install_live_properties(class);
     gst_type_mark_as_plugin_api(drop_policy_type(), 0);
     gst_type_mark_as_plugin_api(region_type(), 0);
+    gst_type_mark_as_plugin_api(ENGINE_TYPE_TUNE, 0);
 }
 
 void gst_shrike_detect_init_properties(GstShrikeDetect *self)

@@ -74,6 +74,15 @@ static void name_property(struct shk_error *error, guint batch_size)
     g_free(message);
 }
 
+/* A device that is the plain C reference, NULL, has nothing to tune. */
+static gboolean tune(const struct engine_model *model, struct shk_device *device,
+                     const struct engine_settings *settings, const struct shk_session_params *params,
+                     struct shk_error *error)
+{
+    struct shk_tune_params tuning = {.mode = settings->tune, .cache_dir = params->cache_dir, .log = params->log};
+    return !device || settings->tune == SHK_TUNE_OFF || shk_tune(device, model->model, &tuning, NULL, error) == SHK_OK;
+}
+
 static gboolean create_session(struct engine_model *model, struct shk_device *device,
                                const struct engine_settings *settings, struct shk_log log,
                                struct shk_error *error)
@@ -89,7 +98,8 @@ static gboolean create_session(struct engine_model *model, struct shk_device *de
     char *default_dir = g_build_filename(g_get_user_cache_dir(), "shrike", NULL);
     const char *cache_dir = settings->cache_dir ? settings->cache_dir : default_dir;
     params.cache_dir = engine_settings_is_set(cache_dir) ? cache_dir : NULL;
-    gboolean created = choose_batch(model, device, settings, &params, error) &&
+    gboolean created = tune(model, device, settings, &params, error) &&
+                       choose_batch(model, device, settings, &params, error) &&
                        shk_session_create(device, model->model, &params, &model->session, error) == SHK_OK;
     g_free(default_dir);
     if (!created && params.batch_size > 1)

@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "engine_settings.h"
 
+GType engine_tune_get_type(void)
+{
+    static gsize type;
+    static const GEnumValue values[] = {
+        {SHK_TUNE_OFF, "What was measured before, else rules of thumb", "off"},
+        {SHK_TUNE_FAST, "Measure what was not measured before; seconds", "fast"},
+        {SHK_TUNE_FULL, "Measure everything, thoroughly; minutes", "full"},
+        {0, NULL, NULL},
+    };
+    if (g_once_init_enter(&type))
+        g_once_init_leave(&type, g_enum_register_static("GstShrikeDetectTune", values));
+    return type;
+}
+
 gboolean engine_settings_is_set(const char *text)
 {
     return text && *text;
@@ -62,6 +76,8 @@ char *engine_settings_difference(const struct engine_settings *theirs, const str
         line = number_difference("batch-timeout", (double)theirs->batch_timeout, (double)ours->batch_timeout);
     if (!line)
         line = number_difference("latency-budget", (double)theirs->latency_budget, (double)ours->latency_budget);
+    if (!line)
+        line = number_difference("tune", theirs->tune, ours->tune);
     if (!line)
         line = number_difference("trace-ops", theirs->profile_ops, ours->profile_ops);
     return line;

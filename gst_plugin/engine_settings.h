@@ -4,6 +4,7 @@
 #define SHRIKE_GST_ENGINE_SETTINGS_H
 
 #include <gst/gst.h>
+#include <shrike/tune.h>
 
 G_BEGIN_DECLS
 
@@ -24,6 +25,7 @@ struct engine_settings {
     GstClockTime batch_timeout;
     GstClockTime latency_budget; /* for batch_size 0; 0: none */
     gboolean profile_ops;        /* measure every op: for traces */
+    enum shk_tune_mode tune;     /* before a session is made */
 };
 
 void engine_settings_copy(struct engine_settings *to, const struct engine_settings *from);
@@ -35,6 +37,10 @@ char *engine_settings_difference(const struct engine_settings *theirs, const str
 
 /* For messages: the model's file, or "the built-in model". */
 const char *engine_settings_model_name(const struct engine_settings *settings);
+
+/* The type of the property `tune`. */
+#define ENGINE_TYPE_TUNE (engine_tune_get_type())
+GType engine_tune_get_type(void);
 
 /* Whether a string property says anything. */
 gboolean engine_settings_is_set(const char *text);

@@ -59,6 +59,7 @@ static struct shk_device *device_new(const struct shk_log *log, struct shk_error
     atomic_init(&device->refs, 1);
     atomic_init(&device->validation_messages, 0);
     pthread_mutex_init(&device->queue_mutex, NULL);
+    pthread_mutex_init(&device->notes_mutex, NULL);
     device->log = *log;
     return device;
 }
@@ -72,6 +73,8 @@ static void device_free(struct shk_device *device)
         shk_instance_destroy(device->instance, device->messenger);
     }
     pthread_mutex_destroy(&device->queue_mutex);
+    pthread_mutex_destroy(&device->notes_mutex);
+    free(device->notes);
     if (device->release)
         device->release(device->lock_user);
     free(device);

@@ -41,6 +41,11 @@ struct shk_device {
     PFN_vkGetMemoryHostPointerPropertiesEXT get_host_pointer_properties;
     PFN_vkGetMemoryFdPropertiesKHR get_memory_fd_properties;
 
+    /* What pipeline/ found out about the device: lines of text, each between two newlines; NULL: none. */
+    char *notes;
+    size_t notes_size;
+    pthread_mutex_t notes_mutex;
+
     atomic_bool lost; /* for ever: drivers need not say VK_ERROR_DEVICE_LOST twice */
     atomic_uint_fast64_t validation_messages;
     atomic_uint_fast64_t memory_serial; /* of the last shk_memory */

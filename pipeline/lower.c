@@ -8,6 +8,13 @@
 
 #define LANE_ALIGNMENT 64
 
+/* Builds with assertions: parameters of the variant of that name are packed wrongly, for tests of what finds that out. */
+#ifdef NDEBUG
+#define BROKEN_VARIANT NULL
+#else
+#define BROKEN_VARIANT getenv("SHRIKE_BREAK_VARIANT")
+#endif
+
 enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct shk_graph *graph,
                                   struct shk_device *device, const struct shk_plan *plan,
                                   const struct shk_session_params *params, struct shk_error *error)
@@ -37,12 +44,14 @@ enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct sh
                         (unsigned long long)(device->limits.maxStorageBufferRange / lowering->lane_bytes));
     if (params->batch_size > 1)
         lowering->lane_stride = (uint32_t)(lowering->lane_bytes / 4);
-    return SHK_OK;
+    lowering->used = calloc(SHK_MAX(graph->op_count, 1u), sizeof(*lowering->used));
+    return lowering->used ? SHK_OK : shk_fail_oom(error, graph->op_count * sizeof(*lowering->used), "variants");
 }
 
 void shk_lowering_finish(struct shk_lowering *lowering)
 {
     free(lowering->dispatches);
+    free((void *)lowering->used);
     free(lowering->bytes);
     *lowering = (struct shk_lowering){0};
 }
@@ -94,6 +103,34 @@ static uint32_t sticky(struct shk_lowering *lowering, enum shk_status status)
     return UINT32_MAX;
 }
 
+static bool can_use(const struct shk_lowering *lowering, const struct shk_op *op, const struct shk_variant *variant)
+{
+    return variant && shk_variant_fits(variant, lowering->graph, op, lowering->device) &&
+           !shk_variant_is_dropped(variant, op->def, lowering->device);
+}
+
+const struct shk_variant *shk_lower_variant(struct shk_lowering *lowering)
+{
+    const struct shk_op *op = &lowering->graph->ops[lowering->op];
+    const struct shk_variant *forced = shk_variant_find(op->def, lowering->variant);
+    const struct shk_variant *chosen = lowering->choices ? lowering->choices[lowering->op] : NULL;
+    if (forced && shk_variant_fits(forced, lowering->graph, op, lowering->device))
+        chosen = forced;
+    else
+        for (uint32_t i = 0; i < op->def->variant_count && !can_use(lowering, op, chosen); i++)
+            chosen = &op->def->variants[i];
+    if (chosen != forced && !can_use(lowering, op, chosen)) {
+        shk_op_fail(lowering->graph, op, SHK_ERROR_UNSUPPORTED, &lowering->error,
+                    "'%s' computes it wrongly with every kernel there is; update the driver or take another device",
+                    lowering->device->info.name);
+        sticky(lowering, SHK_ERROR_UNSUPPORTED);
+    }
+    lowering->used[lowering->op] = chosen;
+    const char *broken = BROKEN_VARIANT;
+    lowering->break_params = broken && strcmp(broken, chosen->name) == 0;
+    return chosen;
+}
+
 static bool reserve(struct shk_lowering *lowering, size_t size)
 {
     if (size <= lowering->allocated)
@@ -121,6 +158,8 @@ uint32_t shk_lower_params(struct shk_lowering *lowering, const void *data, size_
         return sticky(lowering, shk_fail_oom(&lowering->error, end, "packed weights"));
     if (bytes)
         memcpy(lowering->bytes + at, data, bytes);
+    if (lowering->break_params && bytes > 18)
+        lowering->bytes[at + 18] ^= 0x40; /* conv2d: bias of a channel */
     lowering->size = shk_align_up(end, 4);
     return (uint32_t)at;
 }
@@ -203,6 +242,7 @@ enum shk_status shk_lowering_run(struct shk_lowering *lowering, struct shk_error
     const struct shk_graph *graph = lowering->graph;
     for (uint32_t i = 0; i < graph->op_count; i++) {
         lowering->op = i;
+        lowering->break_params = false;
         lowering->barrier_next = true;
         enum shk_status status = graph->ops[i].def->lower(lowering, &graph->ops[i], error);
         if (status)

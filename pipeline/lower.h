@@ -7,6 +7,7 @@
 #include "device.h"
 #include "op.h"
 #include "shader.h"
+#include "variant.h"
 
 /* Where a tensor lives in the arena, in words. Element (row, c) of an INT8 tensor is byte c % 4 of word
  * offset + row * stride + c / 4; of a 32-bit tensor word offset + row * stride + c. Rows are all dimensions
@@ -51,8 +52,11 @@ uint32_t shk_lower_params(struct shk_lowering *lowering, const void *data, size_
 /* Bytes that a uniform binding may see: maxUniformBufferRange, at most SHK_UNIFORM_MAX. */
 uint32_t shk_lower_uniform_range(const struct shk_lowering *lowering);
 
-/* A variant wanted by name (tests, tuner), or NULL: the op's own choice. The environment variable SHRIKE_FORCE_VARIANT,
- * read once per shk_session_create(), names one for every op; an op that has no such variant ignores it. */
+/* The variant that computes the op which is being lowered; its def has variants. */
+const struct shk_variant *shk_lower_variant(struct shk_lowering *lowering);
+
+/* A variant wanted by name (tests), or NULL: the op's own choice. The environment variable SHRIKE_FORCE_VARIANT, read
+ * once per shk_session_create(), names one for every op; an op that has no such variant ignores it. */
 const char *shk_lower_forced_variant(const struct shk_lowering *lowering);
 
 void shk_lower_dispatch(struct shk_lowering *lowering, const struct shk_dispatch *dispatch);

@@ -26,7 +26,10 @@ struct shk_lowering {
     struct shk_device *device;
     const struct shk_plan *plan;
     const struct shk_session_params *params;
-    const char *variant;
+    const char *variant; /* forced */
+    /* Per op; NULL, as a whole or one of them: the rule of thumb. Borrowed. */
+    const struct shk_variant *const *choices;
+    const struct shk_variant **used; /* per op; NULL: the op has no variants */
     uint32_t uniform_range;
     uint64_t lane_bytes;  /* of the arena, for one frame of a batch */
     uint32_t lane_stride; /* words; 0: one lane only */
@@ -38,6 +41,7 @@ struct shk_lowering {
 
     uint32_t op; /* being lowered */
     bool barrier_next;
+    bool break_params; /* tests only */
     enum shk_status status; /* first failure */
     struct shk_error error;
 };

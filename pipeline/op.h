@@ -59,7 +59,9 @@ struct shk_reference {
     const struct shk_session_params *params; /* thresholds that the session overrides; NULL: none */
 };
 
+struct shk_device;
 struct shk_lowering;
+struct shk_variant;
 
 struct shk_op_def {
     const char *name; /* "conv2d": also the names of the files */
@@ -85,6 +87,13 @@ struct shk_op_def {
     void (*describe)(const struct shk_graph *graph, const struct shk_op *op, char *text, size_t size);
     /* Bytes of arena that the op needs while it runs; NULL: none. Seen as shk_lower_scratch(). */
     uint64_t (*scratch)(const struct shk_graph *graph, const struct shk_op *op);
+    /* Ways to compute the op (variant.h), the rule of thumb first; NULL: one only. lower() asks for the one to use with
+     * shk_lower_variant(). */
+    const struct shk_variant *variants;
+    uint32_t variant_count;
+    /* Whether a variant other than the first computes this very op. NULL: all do. */
+    bool (*fits)(const struct shk_graph *graph, const struct shk_op *op, const struct shk_device *device,
+                 const struct shk_variant *variant);
     /* True if output 0 may share the storage of input `input` at the same (row, element) position with no
      * kernel at all: RESHAPE and friends. The planner decides whether the layout allows it. */
     bool is_view;

@@ -92,9 +92,9 @@ static enum shk_status create_slots(struct shk_session *session, struct shk_erro
     return session->slots ? SHK_OK : shk_fail_oom(error, sizeof(*session->slots), "frame slots");
 }
 
-enum shk_status shk_session_create(struct shk_device *device, struct shk_model *model,
-                                   const struct shk_session_params *params, struct shk_session **out,
-                                   struct shk_error *error)
+static enum shk_status create(struct shk_device *device, struct shk_model *model,
+                              const struct shk_session_params *params, bool look_up, const struct shk_variant *variant,
+                              struct shk_session **out, struct shk_error *error)
 {
     struct shk_session_params defaults = SHK_SESSION_PARAMS_DEFAULT;
     const struct shk_session_params *p = params ? params : &defaults;
@@ -111,6 +111,7 @@ enum shk_status shk_session_create(struct shk_device *device, struct shk_model *
     session->model = shk_model_ref(model);
     session->graph = shk_model_graph(model);
     session->params = *p;
+    session->look_up = look_up;
     if (p->cache_dir && !(session->cache_dir = strdup(p->cache_dir)))
         status = shk_fail_oom(error, strlen(p->cache_dir), "cache_dir");
     session->params.cache_dir = session->cache_dir;
@@ -127,6 +128,8 @@ enum shk_status shk_session_create(struct shk_device *device, struct shk_model *
         status = shk_preprocess_tables(session->graph, &session->params, session->tables, error);
     if (!status)
         status = create_slots(session, error);
+    if (!status && device)
+        status = shk_session_choose(session, variant, error);
     if (!status)
         status = session->backend->create(session, error);
     if (status)
@@ -134,6 +137,20 @@ enum shk_status shk_session_create(struct shk_device *device, struct shk_model *
     else
         *out = session;
     return status;
+}
+
+enum shk_status shk_session_create(struct shk_device *device, struct shk_model *model,
+                                   const struct shk_session_params *params, struct shk_session **session,
+                                   struct shk_error *error)
+{
+    return create(device, model, params, true, NULL, session, error);
+}
+
+enum shk_status shk_session_create_chosen(struct shk_device *device, struct shk_model *model,
+                                          const struct shk_session_params *params, const struct shk_variant *variant,
+                                          struct shk_session **session, struct shk_error *error)
+{
+    return create(device, model, params, false, variant, session, error);
 }
 
 void shk_session_destroy(struct shk_session **session)
@@ -146,6 +163,7 @@ void shk_session_destroy(struct shk_session **session)
     for (uint32_t i = 0; s->slots && i < s->slot_count; i++)
         slot_destroy(s, &s->slots[i]);
     free(s->slots);
+    free((void *)s->choices);
     free(s->cache_dir);
     shk_nms_destroy(&s->nms);
     shk_model_destroy(&s->model);

@@ -112,6 +112,8 @@ struct shk_session {
     uint32_t tables[SHK_PREPROCESS_TABLE_WORDS];
 
     /* Device sessions. */
+    const struct shk_variant **choices; /* per op; NULL: the rule of thumb */
+    bool look_up;                       /* choices and checks of the cache folder count */
     struct shk_plan *plan;
     struct shk_lowering lowering;
     uint32_t table_offset;
@@ -131,6 +133,21 @@ static inline VkDeviceSize shk_session_lane(const struct shk_session *session, u
 {
     return session->arena.offset + lane * session->lowering.lane_bytes;
 }
+
+/* As shk_session_create(), but every op that `variant` is a variant of (NULL: none) is computed by it, whatever the tuner
+ * chose, and without the check that it computes correctly. */
+enum shk_status shk_session_create_chosen(struct shk_device *device, struct shk_model *model,
+                                          const struct shk_session_params *params, const struct shk_variant *variant,
+                                          struct shk_session **session, struct shk_error *error);
+
+/* ---- session_variants.c ---- */
+
+/* Fills session->choices. */
+enum shk_status shk_session_choose(struct shk_session *session, const struct shk_variant *variant,
+                                   struct shk_error *error);
+/* After lowering: runs each kernel that has variants and was not checked on this device before against the C reference,
+ * and drops variants whose bytes differ. *again: one was dropped, so lower again. */
+enum shk_status shk_session_check_kernels(struct shk_session *session, bool *again, struct shk_error *error);
 
 /* ---- session_stream.c ---- */
 

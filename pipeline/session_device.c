@@ -24,6 +24,26 @@ static uint64_t lay_out(const struct shk_session *session, const uint32_t *tenso
     return at;
 }
 
+/* Until every kernel that is used is known to compute correctly. */
+static enum shk_status lower(struct shk_session *session, struct shk_error *error)
+{
+    enum shk_status status;
+    for (bool again = true; again;) {
+        again = false;
+        shk_lowering_finish(&session->lowering);
+        status = shk_lowering_init(&session->lowering, session->graph, session->device, session->plan, &session->params,
+                                   error);
+        session->lowering.choices = session->choices;
+        if (!status)
+            status = shk_lowering_run(&session->lowering, error);
+        if (!status && session->look_up)
+            status = shk_session_check_kernels(session, &again, error);
+        if (status)
+            break;
+    }
+    return status;
+}
+
 static enum shk_status plan_and_pack(struct shk_session *session, struct shk_error *error)
 {
     const struct shk_graph *graph = session->graph;
@@ -38,9 +58,7 @@ static enum shk_status plan_and_pack(struct shk_session *session, struct shk_err
     session->input_bytes = lay_out(session, graph->inputs, graph->input_count, session->input_offsets);
     session->output_bytes = lay_out(session, graph->outputs, graph->output_count, session->output_offsets);
     uint64_t planned = shk_time_ns();
-    status = shk_lowering_init(&session->lowering, graph, session->device, session->plan, &session->params, error);
-    if (!status)
-        status = shk_lowering_run(&session->lowering, error);
+    status = lower(session, error);
     if (status)
         return status;
     session->table_offset = shk_lower_params(&session->lowering, session->tables, sizeof(session->tables), 16);

@@ -4,6 +4,9 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#ifdef SHK_DOT
+#extension GL_EXT_spirv_intrinsics : require
+#endif
 #define SHK_LANE (SHK_LANE_STRIDE == 0u ? 0u : gl_WorkGroupID.z / p.slices) /* z: lane * slices + slice */
 #include "common.glsl"
 #include "int8.glsl"
@@ -14,11 +17,14 @@ layout(constant_id = SHK_SPEC_FIRST + 1) const uint PIXELS = 2u;
 layout(constant_id = SHK_SPEC_FIRST + 2) const uint POINTWISE = 0u; /* 1x1, stride 1 */
 layout(constant_id = SHK_SPEC_FIRST + 3) const uint WINDOW_SUM = 0u; /* weights have a zero point */
 
+layout(constant_id = SHK_SPEC_FIRST + 4) const uint FLOAT = 0u; /* sums in floats; the caller knows that they are exact */
+
 layout(push_constant, std430) uniform push_block { shk_conv_push p; };
 
 const uint QUADS = CHANNELS / 4u;
 
 int acc[PIXELS * CHANNELS];
+float float_acc[PIXELS * CHANNELS]; /* FLOAT */
 int window_sum[PIXELS];
 
 /* Where the window of each pixel starts in the input; POINTWISE: x holds the pixel itself. */
@@ -68,6 +74,14 @@ uint add_tap(uint weights, uvec4 header, ivec2 tap)
         [[unroll]] for (uint q = 0u; q < QUADS; q++)
             w[q] = SHK_WEIGHTS(p.params, weights + q);
         weights += QUADS;
+#ifdef SHK_DOT
+        [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
+            if (WINDOW_SUM != 0u)
+                window_sum[i] += shk_dot4(words[i], 0x01010101u);
+            [[unroll]] for (uint c = 0u; c < CHANNELS; c++)
+                acc[i * CHANNELS + c] += shk_dot4(words[i], w[c / 4u][c % 4u]);
+        }
+#else
         [[unroll]] for (uint j = 0u; j < 4u; j++) {
             int value[PIXELS];
             [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
@@ -77,10 +91,15 @@ uint add_tap(uint weights, uvec4 header, ivec2 tap)
             }
             [[unroll]] for (uint c = 0u; c < CHANNELS; c++) {
                 int weight = shk_byte(w[c / 4u][c % 4u], j);
-                [[unroll]] for (uint i = 0u; i < PIXELS; i++)
-                    acc[i * CHANNELS + c] += value[i] * weight;
+                [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
+                    if (FLOAT != 0u)
+                        float_acc[i * CHANNELS + c] += float(value[i]) * float(weight);
+                    else
+                        acc[i * CHANNELS + c] += value[i] * weight;
+                }
             }
         }
+#endif
     }
     return weights;
 }
@@ -95,6 +114,8 @@ void store(uint first, uint slice, uint quant)
             ivec4 y;
             [[unroll]] for (uint j = 0u; j < 4u; j++) {
                 int sum = acc[i * CHANNELS + q * 4u + j];
+                if (FLOAT != 0u)
+                    sum += int(float_acc[i * CHANNELS + q * 4u + j]);
                 if (WINDOW_SUM != 0u)
                     sum -= p.weight_zero_point * window_sum[i];
                 y[j] = shk_mbqm(sum, multiplier[j], shift[j]);
@@ -118,8 +139,11 @@ void main()
     locate(first);
     [[unroll]] for (uint c = 0u; c < CHANNELS; c++) {
         int bias = int(SHK_WEIGHTS(p.params, quant + c / 4u)[c % 4u]);
-        [[unroll]] for (uint i = 0u; i < PIXELS; i++)
+        [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
             acc[i * CHANNELS + c] = bias;
+            if (FLOAT != 0u)
+                float_acc[i * CHANNELS + c] = 0.0;
+        }
     }
     [[unroll]] for (uint i = 0u; i < PIXELS; i++)
         window_sum[i] = 0;

@@ -11,6 +11,8 @@ layout(constant_id = SHK_SPEC_FIRST) const uint PIXELS = 4u;
 layout(constant_id = SHK_SPEC_FIRST + 1) const uint KERNEL_WIDTH = 3u;
 layout(constant_id = SHK_SPEC_FIRST + 2) const uint STRIDE_WIDTH = 1u;
 
+layout(constant_id = SHK_SPEC_FIRST + 3) const uint FLOAT = 0u; /* sums in floats; the caller knows that they are exact */
+
 layout(push_constant, std430) uniform push_block { shk_depthwise_push p; };
 
 const uint COLUMNS = (PIXELS - 1u) * STRIDE_WIDTH + KERNEL_WIDTH;
@@ -31,8 +33,11 @@ void main()
     int left = int(first * STRIDE_WIDTH) - p.pad_left;
 
     ivec4 acc[PIXELS];
-    for (uint i = 0u; i < PIXELS; i++)
+    vec4 float_acc[PIXELS];
+    for (uint i = 0u; i < PIXELS; i++) {
         acc[i] = ivec4(SHK_WEIGHTS(p.params, base));
+        float_acc[i] = vec4(0.0);
+    }
 
     for (int ky = 0; ky < p.kernel_height; ky++) {
         int y = top + ky * p.dilation_height;
@@ -51,8 +56,12 @@ void main()
         }
         for (uint kx = 0u; kx < KERNEL_WIDTH; kx++) {
             ivec4 weight = shk_unpack4(taps[kx / 4u][kx % 4u]) - p.weight_zero_point;
-            for (uint i = 0u; i < PIXELS; i++)
-                acc[i] += weight * values[i * STRIDE_WIDTH + kx];
+            for (uint i = 0u; i < PIXELS; i++) {
+                if (FLOAT != 0u)
+                    float_acc[i] += vec4(weight) * vec4(values[i * STRIDE_WIDTH + kx]);
+                else
+                    acc[i] += weight * values[i * STRIDE_WIDTH + kx];
+            }
         }
     }
 
@@ -61,7 +70,7 @@ void main()
     for (uint i = 0u; i < PIXELS; i++) {
         ivec4 y;
         for (uint j = 0u; j < 4u; j++)
-            y[j] = shk_mbqm(acc[i][j], multiplier[j], shift[j]);
+            y[j] = shk_mbqm(FLOAT != 0u ? acc[i][j] + int(float_acc[i][j]) : acc[i][j], multiplier[j], shift[j]);
         y = clamp(y, p.output_min, p.output_max) + p.output_zero_point;
         uint x = first + i;
         if (x < uint(p.output_width))

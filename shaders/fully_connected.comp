@@ -2,6 +2,9 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#ifdef SHK_DOT
+#extension GL_EXT_spirv_intrinsics : require
+#endif
 #include "common.glsl"
 #include "int8.glsl"
 
@@ -94,12 +97,19 @@ void main()
         uint row = p.input_offset + (vector * p.input_rows + r) * p.input_stride;
         for (uint k = 0u; k < p.input_words; k++) {
             uint word_mask = k + 1u == p.input_words ? p.last_mask : 0xffffffffu;
-            ivec4 x = shk_unpack4(SHK_ARENA(row + k) & word_mask);
+            uint word_in = SHK_ARENA(row + k) & word_mask;
+#ifdef SHK_DOT
+            sum += shk_dot4(word_in, 0x01010101u);
+            for (uint c = 0u; c < 4u; c++)
+                acc[c] += shk_dot4(word_in, params[weights + c]);
+#else
+            ivec4 x = shk_unpack4(word_in);
             sum += x.x + x.y + x.z + x.w;
             for (uint c = 0u; c < 4u; c++) {
                 ivec4 products = x * shk_unpack4(params[weights + c]);
                 acc[c] += products.x + products.y + products.z + products.w;
             }
+#endif
             weights += p.output_words * 4u;
         }
     }

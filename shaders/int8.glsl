@@ -12,6 +12,14 @@ ivec4 shk_unpack4(uint word)
     return ivec4(shk_byte(word, 0u), shk_byte(word, 1u), shk_byte(word, 2u), shk_byte(word, 3u));
 }
 
+#ifdef SHK_DOT
+/* OpSDot of four signed bytes each, by number: glslang 12 does not know GL_EXT_integer_dot_product. The last operand
+ * is the packed format, PackedVectorFormat4x8Bit. */
+spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6019, 6018], id = 4450)
+int shk_dot_packed(uint a, uint b, spirv_literal int format);
+#define shk_dot4(a, b) shk_dot_packed(a, b, 0)
+#endif
+
 uint shk_pack4(int a, int b, int c, int d)
 {
     return (uint(a) & 0xffu) | (uint(b) & 0xffu) << 8 | (uint(c) & 0xffu) << 16 | uint(d) << 24;

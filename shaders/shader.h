@@ -12,6 +12,9 @@ struct shk_shader {
     size_t code_size; /* bytes */
 };
 
+/* All of them; ends with NULL. */
+extern const struct shk_shader *const shk_shaders[];
+
 #define SHK_SHADER_DECLARE(id) extern const struct shk_shader shk_shader_##id
 
 #endif

@@ -12,6 +12,9 @@
 #include "convolution.h"
 
 SHK_OP_DECLARE(conv2d);
+SHK_SHADER_DECLARE(conv2d_dot_storage);
+SHK_SHADER_DECLARE(conv2d_dot_uniform16);
+SHK_SHADER_DECLARE(conv2d_dot_uniform64);
 SHK_SHADER_DECLARE(conv2d_storage);
 SHK_SHADER_DECLARE(conv2d_uniform16);
 SHK_SHADER_DECLARE(conv2d_uniform64);
@@ -120,7 +123,7 @@ static void describe(const struct shk_graph *graph, const struct shk_op *op, cha
 
 /* ---- packing ---- */
 
-/* Large enough to hide the loads, small enough for the registers of a CPU and a quick compilation. */
+/* The rule of thumb: large enough to hide the loads, small enough for the registers of a CPU and a quick compilation. */
 #define PIXELS       4u
 #define MAX_CHANNELS 8u
 
@@ -168,12 +171,18 @@ static struct packing plan_packing(const struct shk_graph *graph, const struct s
     return p;
 }
 
-/* The slice width that costs least. Loading an input takes about as long as its products with three channels. */
-static struct packing choose_packing(const struct shk_graph *graph, const struct shk_op *op, size_t limit,
-                                     bool split)
+/* The slice width that costs least, if the variant leaves it open. Loading an input takes about as long as its products
+ * with three channels. No slices: one does not fit `limit` bytes. */
+static struct packing choose_packing(const struct shk_graph *graph, const struct shk_op *op,
+                                     const struct shk_variant *variant, size_t limit)
 {
     struct packing best = {0};
     uint64_t best_cost = UINT64_MAX;
+    bool split = variant->form == SHK_FORM_SPLIT;
+    if (variant->channels) {
+        best = plan_packing(graph, op, variant->channels, split);
+        return best.slice_bytes <= limit ? best : (struct packing){0};
+    }
     for (uint32_t channels = MAX_CHANNELS; channels >= 4; channels /= 2) {
         struct packing p = plan_packing(graph, op, channels, split);
         uint64_t cost = (uint64_t)p.slices * p.words * p.parts * (channels + 3);
@@ -254,8 +263,47 @@ static void pack_slice(const struct shk_graph *graph, const struct shk_op *op, c
 
 /* ---- lowering ---- */
 
-enum variant { UNIFORM, UNIFORM16, STORAGE, SPLIT, VARIANT_COUNT };
-static const char *const variant_names[VARIANT_COUNT] = {"uniform", "uniform16", "storage", "split"};
+/* Name, channels, pixels, weights, arithmetic, form, fast, full. */
+static const struct shk_variant variants[] = {
+    {"uniform", 0, 0, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false},
+    {"int-8x2", 8, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true},
+    {"int-16x1", 16, 1, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, true, true},
+    {"int-16x2", 16, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true},
+    {"float-4x4", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, false, true},
+    {"float-8x2", 8, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, true, true},
+    {"float-8x4", 8, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, true, true},
+    {"float-16x1", 16, 1, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, false, true},
+    {"float-16x2", 16, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, true, true},
+    {"dot-8x4", 8, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, true, true},
+    {"dot-16x2", 16, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, false, true},
+    {"storage", 0, 0, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true},
+    {"uniform16", 0, 0, SHK_WEIGHTS_UNIFORM16, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false},
+    {"split", 0, 0, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_SPLIT, false, false},
+};
+
+/* The kernel of a variant whose weights are seen through `limit` bytes. */
+static const struct shk_shader *choose_shader(const struct shk_variant *variant, size_t limit)
+{
+    bool dot = variant->arithmetic == SHK_ARITHMETIC_DOT;
+    if (limit == SIZE_MAX)
+        return dot ? &shk_shader_conv2d_dot_storage : &shk_shader_conv2d_storage;
+    if (limit < SHK_UNIFORM_MAX)
+        return dot ? &shk_shader_conv2d_dot_uniform16 : &shk_shader_conv2d_uniform16;
+    return dot ? &shk_shader_conv2d_dot_uniform64 : &shk_shader_conv2d_uniform64;
+}
+
+static bool fits(const struct shk_graph *graph, const struct shk_op *op, const struct shk_device *device,
+                 const struct shk_variant *variant)
+{
+    if (!variant->channels)
+        return true; /* falls back to storage by itself */
+    struct packing p = plan_packing(graph, op, variant->channels, false);
+    size_t size = (size_t)p.taps * p.depth;
+    if (p.slice_bytes > shk_variant_weight_bytes(variant, device))
+        return false;
+    return variant->arithmetic != SHK_ARITHMETIC_FLOAT ||
+           (p.parts == 1 && shk_conv_exact_in_float(p.conv.weights, (uint32_t)p.conv.output_channels, size, size, 1));
+}
 
 static struct shk_conv_push make_push(const struct packing *p, struct shk_view in, struct shk_view out)
 {
@@ -290,20 +338,23 @@ static struct shk_conv_push make_push(const struct packing *p, struct shk_view i
 }
 
 /* Dispatches of at most `per_dispatch` slices each, whose parameters are appended one by one. */
-static void emit(struct shk_lowering *lowering, const struct packing *p, const struct shk_shader *shader,
-                 struct shk_conv_push push, const uint8_t *packed, uint32_t per_dispatch)
+static void emit(struct shk_lowering *lowering, const struct packing *p, const struct shk_variant *variant,
+                 size_t limit, struct shk_conv_push push, const uint8_t *packed)
 {
     const struct shk_conv *c = &p->conv;
     bool pointwise = p->taps == 1 && c->stride_height == 1 && c->stride_width == 1;
-    bool uniform = shader != &shk_shader_conv2d_storage;
+    bool uniform = limit != SIZE_MAX;
+    uint32_t pixels = variant->pixels ? variant->pixels : PIXELS;
+    uint32_t per_dispatch = (uint32_t)SHK_CLAMP(limit / p->slice_bytes, 1, 65535);
     struct shk_dispatch dispatch = {
-        .shader = shader,
-        .spec = {p->channels, PIXELS, pointwise, push.weight_zero_point != 0},
-        .spec_count = 4,
+        .shader = choose_shader(variant, limit),
+        .spec = {p->channels, pixels, pointwise, push.weight_zero_point != 0,
+                 variant->arithmetic == SHK_ARITHMETIC_FLOAT},
+        .spec_count = 5,
         .push = &push,
         .push_size = sizeof(push),
     };
-    shk_dispatch_linear(&dispatch, shk_div_round_up(push.rows, PIXELS), 32);
+    shk_dispatch_linear(&dispatch, shk_div_round_up(push.rows, pixels), 32);
     for (uint32_t s = 0; s < p->slices; s += per_dispatch) {
         uint32_t count = SHK_MIN(per_dispatch, p->slices - s);
         uint32_t offset = shk_lower_params(lowering, packed + s * p->slice_bytes, count * p->slice_bytes,
@@ -320,19 +371,12 @@ static void emit(struct shk_lowering *lowering, const struct packing *p, const s
 static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op *op, struct shk_error *error)
 {
     const struct shk_graph *graph = shk_lower_graph(lowering);
-    enum variant variant =
-        (enum variant)shk_choose_variant(shk_lower_forced_variant(lowering), variant_names, VARIANT_COUNT);
-    uint32_t range = shk_lower_uniform_range(lowering);
-    const struct shk_shader *shader = &shk_shader_conv2d_uniform64;
-    if (variant == UNIFORM16 || range < SHK_UNIFORM_MAX) {
-        shader = &shk_shader_conv2d_uniform16;
-        range = SHK_UNIFORM_MIN;
-    }
-    struct packing p = choose_packing(graph, op, variant == STORAGE ? 0 : range, variant == SPLIT);
+    const struct shk_variant *variant = shk_lower_variant(lowering);
+    size_t limit = shk_variant_weight_bytes(variant, shk_lower_device(lowering));
+    struct packing p = choose_packing(graph, op, variant, limit);
     if (p.slices == 0) { /* too many weights per output channel for a uniform buffer */
-        shader = &shk_shader_conv2d_storage;
-        p = choose_packing(graph, op, SIZE_MAX, variant == SPLIT);
-        range = UINT32_MAX;
+        limit = SIZE_MAX;
+        p = choose_packing(graph, op, variant, limit);
     }
     size_t total;
     uint8_t *packed = NULL;
@@ -342,8 +386,7 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         pack_slice(graph, op, &p, s, packed + s * p.slice_bytes);
     struct shk_view in = shk_lower_view(lowering, op->inputs[SHK_CONV_INPUT]);
     struct shk_view out = shk_lower_view(lowering, op->outputs[0]);
-    uint32_t per_dispatch = (uint32_t)SHK_CLAMP(range / p.slice_bytes, 1, 65535);
-    emit(lowering, &p, shader, make_push(&p, in, out), packed, per_dispatch);
+    emit(lowering, &p, variant, limit, make_push(&p, in, out), packed);
     free(packed);
     return SHK_OK;
 }
@@ -363,4 +406,7 @@ const struct shk_op_def shk_op_conv2d = {
     .lower = lower,
     .macs = macs,
     .describe = describe,
+    .variants = variants,
+    .variant_count = SHK_ARRAY_LEN(variants),
+    .fits = fits,
 };

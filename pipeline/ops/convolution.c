@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Larger ones make no sense and would overflow the window arithmetic. */
 #define MAX_STEP   65536
@@ -182,16 +181,20 @@ int32_t shk_conv_fold_bias(const struct shk_conv *conv, uint32_t channel, int32_
     return (int32_t)(bias - (uint32_t)conv->input_zero_point * (uint32_t)weight_sum);
 }
 
+bool shk_conv_exact_in_float(const int8_t *weights, uint32_t filters, size_t size, size_t filter_stride, size_t stride)
+{
+    for (uint32_t o = 0; o < filters; o++) {
+        uint64_t sum = 0;
+        for (size_t i = 0; i < size; i++)
+            sum += (uint64_t)abs(weights[o * filter_stride + i * stride]);
+        if (sum > (UINT64_C(1) << 24) / 128)
+            return false;
+    }
+    return true;
+}
+
 int8_t shk_conv_output(const struct shk_conv *conv, struct shk_multiplier multiplier, int32_t sum)
 {
     int64_t y = (int64_t)shk_mbqm(sum, multiplier) + conv->output_zero_point;
     return (int8_t)SHK_CLAMP(y, conv->range.min, conv->range.max);
-}
-
-uint32_t shk_choose_variant(const char *forced, const char *const *names, uint32_t count)
-{
-    for (uint32_t i = 0; forced && i < count; i++)
-        if (strcmp(forced, names[i]) == 0)
-            return i;
-    return 0;
 }

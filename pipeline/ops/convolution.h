@@ -53,10 +53,11 @@ void shk_conv_print(const struct shk_graph *graph, const struct shk_op *op, cons
  * `weight_sum` is the sum of a channel's weights. Modulo 2^32, as the sums themselves. */
 int32_t shk_conv_fold_bias(const struct shk_conv *conv, uint32_t channel, int32_t weight_sum);
 
+/* Whether no sum of products of the weights with any 8 bit inputs leaves the integers that a float holds, 2^24: then
+ * floats compute exactly, in whatever order. Filter o is weights[o * filter_stride + i * stride], i < size. */
+bool shk_conv_exact_in_float(const int8_t *weights, uint32_t filters, size_t size, size_t filter_stride, size_t stride);
+
 /* The value, clamped, of an output whose products sum to `sum`. */
 int8_t shk_conv_output(const struct shk_conv *conv, struct shk_multiplier multiplier, int32_t sum);
-
-/* Which variant to use: `forced` if it is one of the `count` names, else names[0]. The index in names. */
-uint32_t shk_choose_variant(const char *forced, const char *const *names, uint32_t count);
 
 #endif

@@ -101,8 +101,19 @@ static void describe(const struct shk_graph *graph, const struct shk_op *op, cha
 
 /* ---- lowering ---- */
 
-enum variant { UNIFORM, UNIFORM16, STORAGE, ANY, VARIANT_COUNT };
-static const char *const variant_names[VARIANT_COUNT] = {"uniform", "uniform16", "storage", "any"};
+/* Name, channels, pixels, weights, arithmetic, form, fast, full. */
+static const struct shk_variant variants[] = {
+    {"uniform", 4, 0, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false},
+    {"int-4x1", 4, 1, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true},
+    {"int-4x2", 4, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, true, true},
+    {"int-4x8", 4, 8, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true},
+    {"float-4x2", 4, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, true, true},
+    {"float-4x4", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, true, true},
+    {"float-4x8", 4, 8, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, false, true},
+    {"storage", 4, 0, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true},
+    {"uniform16", 4, 0, SHK_WEIGHTS_UNIFORM16, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false},
+    {"any", 4, 1, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_ANY, false, false},
+};
 
 /* Bytes of one word of four output channels. */
 static size_t word_bytes(const struct shk_conv *c)
@@ -163,10 +174,15 @@ static struct shk_depthwise_push make_push(const struct shk_conv *c, struct shk_
 /* The shared columns of neighbouring pixels fit in registers up to here. */
 #define MAX_COLUMNS 16
 
-static uint32_t pixels_per_invocation(const struct shk_conv *c)
+static bool columns_fit(const struct shk_conv *c, uint32_t pixels)
 {
-    uint32_t pixels = 4;
-    while (pixels > 1 && (pixels - 1) * (uint32_t)c->stride_width + (uint32_t)c->kernel_width > MAX_COLUMNS)
+    return (pixels - 1) * (uint32_t)c->stride_width + (uint32_t)c->kernel_width <= MAX_COLUMNS;
+}
+
+static uint32_t pixels_per_invocation(const struct shk_conv *c, const struct shk_variant *variant)
+{
+    uint32_t pixels = variant->pixels ? variant->pixels : 4;
+    while (pixels > 1 && !columns_fit(c, pixels))
         pixels /= 2;
     return pixels;
 }
@@ -175,6 +191,20 @@ static bool is_regular(const struct shk_conv *c)
 {
     return c->input_channels == c->output_channels && c->dilation_width == 1 &&
            c->kernel_width <= MAX_COLUMNS;
+}
+
+static bool fits(const struct shk_graph *graph, const struct shk_op *op, const struct shk_device *device,
+                 const struct shk_variant *variant)
+{
+    struct shk_conv c = shk_conv_describe(graph, op);
+    if (variant->form == SHK_FORM_ANY || !variant->pixels)
+        return true; /* falls back by itself */
+    size_t filter = (size_t)c.kernel_height * (size_t)c.kernel_width;
+    bool exact = variant->arithmetic != SHK_ARITHMETIC_FLOAT ||
+                 (c.weight_zero_point == 0 &&
+                  shk_conv_exact_in_float(c.weights, (uint32_t)c.output_channels, filter, 1, (size_t)c.output_channels));
+    return is_regular(&c) && columns_fit(&c, variant->pixels) && exact &&
+           word_bytes(&c) <= shk_variant_weight_bytes(variant, device);
 }
 
 static void emit_any(struct shk_lowering *lowering, struct shk_depthwise_push push, struct shk_view out,
@@ -190,15 +220,20 @@ static void emit_any(struct shk_lowering *lowering, struct shk_depthwise_push pu
 }
 
 static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c,
-                         const struct shk_shader *shader, struct shk_depthwise_push push, struct shk_view out,
-                         const uint8_t *packed, uint32_t words_per_dispatch)
+                         const struct shk_variant *variant, struct shk_depthwise_push push, struct shk_view out,
+                         const uint8_t *packed)
 {
-    uint32_t pixels = pixels_per_invocation(c);
-    bool uniform = shader != &shk_shader_depthwise_storage;
+    uint32_t pixels = pixels_per_invocation(c, variant);
+    size_t range = shk_variant_weight_bytes(variant, shk_lower_device(lowering));
+    bool uniform = range != SIZE_MAX && word_bytes(c) <= range;
+    uint32_t words_per_dispatch = uniform ? (uint32_t)(range / word_bytes(c)) : out.words;
     struct shk_dispatch dispatch = {
-        .shader = shader,
-        .spec = {pixels, (uint32_t)c->kernel_width, (uint32_t)c->stride_width},
-        .spec_count = 3,
+        .shader = !uniform                  ? &shk_shader_depthwise_storage
+                  : range < SHK_UNIFORM_MAX ? &shk_shader_depthwise_uniform16
+                                            : &shk_shader_depthwise_uniform64,
+        .spec = {pixels, (uint32_t)c->kernel_width, (uint32_t)c->stride_width,
+                 variant->arithmetic == SHK_ARITHMETIC_FLOAT},
+        .spec_count = 4,
         .push = &push,
         .push_size = sizeof(push),
     };
@@ -222,8 +257,7 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
     struct shk_conv c = shk_conv_describe(graph, op);
     struct shk_view in = shk_lower_view(lowering, op->inputs[SHK_CONV_INPUT]);
     struct shk_view out = shk_lower_view(lowering, op->outputs[0]);
-    enum variant variant =
-        (enum variant)shk_choose_variant(shk_lower_forced_variant(lowering), variant_names, VARIANT_COUNT);
+    const struct shk_variant *variant = shk_lower_variant(lowering);
     size_t bytes = word_bytes(&c) * out.words;
     uint8_t *packed = calloc(1, bytes);
     if (!packed)
@@ -232,21 +266,10 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         pack_channel(graph, op, &c, o, packed + o / 4 * word_bytes(&c));
 
     struct shk_depthwise_push push = make_push(&c, in, out);
-    uint32_t range = shk_lower_uniform_range(lowering);
-    const struct shk_shader *shader = &shk_shader_depthwise_uniform64;
-    if (variant == UNIFORM16 || range < SHK_UNIFORM_MAX) {
-        shader = &shk_shader_depthwise_uniform16;
-        range = SHK_UNIFORM_MIN;
-    }
-    uint32_t words_per_dispatch = (uint32_t)(range / word_bytes(&c));
-    if (variant == STORAGE || words_per_dispatch == 0) {
-        shader = &shk_shader_depthwise_storage;
-        words_per_dispatch = out.words;
-    }
-    if (variant == ANY || !is_regular(&c))
+    if (variant->form == SHK_FORM_ANY || !is_regular(&c))
         emit_any(lowering, push, out, packed, bytes);
     else
-        emit_regular(lowering, &c, shader, push, out, packed, words_per_dispatch);
+        emit_regular(lowering, &c, variant, push, out, packed);
     free(packed);
     return SHK_OK;
 }
@@ -266,4 +289,7 @@ const struct shk_op_def shk_op_depthwise = {
     .lower = lower,
     .macs = macs,
     .describe = describe,
+    .variants = variants,
+    .variant_count = SHK_ARRAY_LEN(variants),
+    .fits = fits,
 };

@@ -11,6 +11,7 @@
 
 SHK_OP_DECLARE(fully_connected);
 SHK_SHADER_DECLARE(fully_connected);
+SHK_SHADER_DECLARE(fully_connected_dot);
 
 enum { INPUT, WEIGHTS, BIAS };
 
@@ -179,6 +180,12 @@ static void describe(const struct shk_graph *graph, const struct shk_op *op, cha
 
 /* ---- lowering ---- */
 
+/* Name, channels, pixels, weights, arithmetic, form, fast, full. */
+static const struct shk_variant variants[] = {
+    {"storage", 4, 1, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false},
+    {"dot-4x1", 4, 1, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, true, true},
+};
+
 /* Fills lane `o` % 4 of a quantization block: bias; multiplier or significand of the double; shift. */
 static void pack_quantization(const struct shk_graph *graph, const struct shk_op *op, const struct dense *d,
                               uint32_t o, uint32_t *block)
@@ -220,6 +227,7 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
     struct dense d = dense_describe(graph, op);
     struct shk_view in = shk_lower_view(lowering, op->inputs[INPUT]);
     struct shk_view out = shk_lower_view(lowering, op->outputs[0]);
+    const struct shk_variant *variant = shk_lower_variant(lowering);
     uint32_t rows = d.depth / in.channels, blocks = out.words, tail = in.channels % 4;
     size_t quant_bytes = (size_t)blocks * SHK_DENSE_QUANT * 4;
     size_t weight_bytes = (size_t)rows * in.words * blocks * 16;
@@ -247,7 +255,8 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         .output_max = d.range.max - d.output_zero_point,
     };
     struct shk_dispatch dispatch = {
-        .shader = &shk_shader_fully_connected,
+        .shader = variant->arithmetic == SHK_ARITHMETIC_DOT ? &shk_shader_fully_connected_dot
+                                                            : &shk_shader_fully_connected,
         .spec = {!d.legacy},
         .spec_count = 1,
         .push = &push,
@@ -274,4 +283,6 @@ const struct shk_op_def shk_op_fully_connected = {
     .lower = lower,
     .macs = macs,
     .describe = describe,
+    .variants = variants,
+    .variant_count = SHK_ARRAY_LEN(variants),
 };

@@ -53,6 +53,7 @@ int cmd_inspect(char **argv);
 int cmd_run(char **argv);
 int cmd_bench(char **argv);
 int cmd_devices(char **argv);
+int cmd_tune(char **argv);
 int cmd_verify(char **argv);
 
 /* Prints "shrike: ..." and a newline on stderr and returns `code`. */

@@ -15,6 +15,7 @@ static const struct {
     {"run", cmd_run, "run a model on a picture or on raw tensors"},
     {"bench", cmd_bench, "how long loading, the first frame, the steady state and every op take"},
     {"devices", cmd_devices, "list the Vulkan devices"},
+    {"tune", cmd_tune, "measure which kernels are fastest here, and remember it"},
     {"verify", cmd_verify, "compare a device with the CPU reference, layer by layer"},
 };
 

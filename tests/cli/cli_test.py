@@ -297,6 +297,24 @@ class Verify(Case):
         self.assertIn("equal:", self.ok("verify", "default", self.write("a.png", png(scene()))))
 
 
+class Tune(Case):
+    def test_default(self):
+        cache = self.dir / "cache"
+        text = self.ok("tune", "default", "--cache-dir", cache, "--validation")
+        for word in ("rule of thumb", "CONV_2D", "as tuned", str(cache)):
+            self.assertIn(word, text)
+        files = [path for path in cache.iterdir() if path.name.startswith("shrike-tuned-")]
+        self.assertEqual(len(files), 1)
+        found = files[0].read_text()
+        self.assertIn("use\tCONV_2D", found)
+        self.ok("tune", "default", "--cache-dir", cache)  # all known
+        self.assertEqual(files[0].read_text(), found)
+        self.assertIn("equal:", self.ok("verify", "default", "--cache-dir", cache))
+        files[0].write_bytes(b"\xff\x00damaged")
+        self.assertIn("equal:", self.ok("verify", "default", "--cache-dir", cache))
+        self.assertIn("not remembered", self.ok("tune", "default", "--cache-dir", ""))
+
+
 class Bench(Case):
     QUICK = ("bench", "default", "--frames", "3", "--seconds", "0")
 

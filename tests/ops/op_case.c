@@ -310,19 +310,26 @@ static void compare(const struct op_case *c, const char *where, const char *vari
     }
 }
 
-static void run_variant(const struct op_case *c, struct shk_model *model, struct shk_device *device,
-                        const char *variant, uint32_t batch, const struct op_run *expected)
+/* `variant` is what SHRIKE_FORCE_VARIANT says. */
+static void run_forced(const struct op_case *c, struct shk_model *model, struct shk_device *device,
+                       const char *variant, uint32_t batch, const struct op_run *expected)
 {
     struct op_run found = {0};
     struct shk_device_info info;
     shk_device_get_info(device, &info);
-    if (variant)
-        setenv("SHRIKE_FORCE_VARIANT", variant, 1);
     run_session(c, model, device, batch, &found);
-    unsetenv("SHRIKE_FORCE_VARIANT");
     for (int how = 0; how < OP_FILL_COUNT; how++)
         compare(c, info.name, variant, batch, how, expected, &found);
     free_run(&found);
+}
+
+static void run_variant(const struct op_case *c, struct shk_model *model, struct shk_device *device,
+                        const char *variant, uint32_t batch, const struct op_run *expected)
+{
+    if (variant)
+        setenv("SHRIKE_FORCE_VARIANT", variant, 1);
+    run_forced(c, model, device, variant, batch, expected);
+    unsetenv("SHRIKE_FORCE_VARIANT");
 }
 
 void op_case_run(const struct op_case *c)
@@ -334,7 +341,13 @@ void op_case_run(const struct op_case *c)
     if (op_case_model(c, &model, &error))
         ck_abort_msg("%s", error.message);
     run_session(c, model, NULL, 1, &expected);
-    for (uint32_t d = 0; d < op_device_count(); d++) {
+    const char *only = getenv("SHRIKE_FORCE_VARIANT");
+    for (uint32_t d = 0; only && d < op_device_count(); d++) {
+        run_forced(c, model, op_device(d), only, 1, &expected);
+        if (cases % 4 == 0)
+            run_forced(c, model, op_device(d), only, BATCH, &expected);
+    }
+    for (uint32_t d = 0; !only && d < op_device_count(); d++) {
         uint32_t count = 0;
         run_variant(c, model, op_device(d), NULL, 1, &expected);
         run_variant(c, model, op_device(d), NULL, BATCH, &expected);

@@ -81,7 +81,8 @@ void op_case_output(struct op_case *c, enum shk_dtype dtype, uint32_t rank, cons
 /* Enumerations by their number: shk_padding, shk_activation. */
 void op_case_attr(struct op_case *c, const char *name, double value);
 
-/* Reference and every device, every variant, every fill; with the fills one by one and as frames of a batch. */
+/* Reference and every device, every variant, every fill; with the fills one by one and as frames of a batch. Where
+ * SHRIKE_FORCE_VARIANT is set from outside, that variant only. */
 void op_case_run(const struct op_case *c);
 
 /* The model must be refused with `status` and a message that contains `part`. */

@@ -12,5 +12,6 @@
 #include <shrike/model.h>
 #include <shrike/session.h>
 #include <shrike/status.h>
+#include <shrike/tune.h>
 
 #endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "probe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops/convolution.h"
+
+void shk_probe_key(const struct shk_graph *graph, const struct shk_op *op, char key[SHK_PROBE_KEY])
+{
+    char in[64], weights[64], out[64], detail[96] = "";
+    const struct shk_tensor *x = shk_op_input(graph, op, 0), *w = shk_op_input(graph, op, 1);
+    if (op->def->describe)
+        op->def->describe(graph, op, detail, sizeof(detail));
+    snprintf(key, SHK_PROBE_KEY, "%s %s * %s = %s %s%s", op->spelling->name, shk_shape_string(&x->shape, in),
+             w ? shk_shape_string(&w->shape, weights) : "", shk_shape_string(&shk_op_output(graph, op, 0)->shape, out),
+             detail, x->legacy_uint8 ? " uint8" : "");
+}
+
+/* ---- the model ---- */
+
+/* `from` as it was in the file, but for the shape if there is one. */
+static enum shk_status copy_tensor(struct shk_graph *graph, const struct shk_tensor *from, const struct shk_shape *shape,
+                                   uint32_t *index, struct shk_error *error)
+{
+    uint8_t *data = NULL;
+    if (from->data && from->legacy_uint8) {
+        if (!(data = malloc(from->bytes)))
+            return shk_fail_oom(error, from->bytes, "weights");
+        shk_flip_sign(from->data, data, from->bytes);
+    }
+    struct shk_tensor_desc desc = {
+        .name = from->name,
+        .dtype = from->legacy_uint8 ? SHK_DTYPE_UINT8 : from->dtype,
+        .shape = shape ? *shape : from->shape,
+        .quant_count = from->quant.count,
+        .quant_axis = from->quant.axis,
+        .scales = from->quant.scales,
+        .zero_points = from->quant.file_zero_points,
+        .data = data ? data : from->data,
+        .data_bytes = from->data ? from->bytes : 0,
+    };
+    enum shk_status status = shk_graph_add_tensor(graph, &desc, index, error);
+    free(data);
+    return status;
+}
+
+static int32_t shrink(int32_t size, int32_t kernel, int32_t stride, int32_t dilation)
+{
+    int64_t enough = ((int64_t)kernel - 1) * dilation + 1 + 4 * (int64_t)stride;
+    return (int32_t)SHK_MIN(size, enough);
+}
+
+/* Shapes of input and output of a convolution over a part of the picture. */
+static void small_shapes(const struct shk_graph *graph, const struct shk_op *op, struct shk_shape *in,
+                         struct shk_shape *out)
+{
+    const struct shk_conv_attrs *a = op->attrs;
+    const int32_t *w = shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape.dims;
+    in->dims[0] = out->dims[0] = 1;
+    in->dims[1] = shrink(in->dims[1], w[1], a->stride_height, a->dilation_height);
+    in->dims[2] = shrink(in->dims[2], w[2], a->stride_width, a->dilation_width);
+    out->dims[1] = shk_window_compute(in->dims[1], w[1], a->stride_height, a->dilation_height, a->padding).output;
+    out->dims[2] = shk_window_compute(in->dims[2], w[2], a->stride_width, a->dilation_width, a->padding).output;
+}
+
+static enum shk_status fill_graph(struct shk_graph *to, const struct shk_graph *graph, const struct shk_op *op,
+                                  bool small, struct shk_error *error)
+{
+    struct shk_shape in = shk_op_input(graph, op, 0)->shape, out = shk_op_output(graph, op, 0)->shape;
+    uint32_t inputs[3] = {SHK_TENSOR_NONE, SHK_TENSOR_NONE, SHK_TENSOR_NONE}, output;
+    struct shk_op *copy;
+    bool convolution = op->def->attrs_size == sizeof(struct shk_conv_attrs) && in.rank == 4;
+    if (small && convolution)
+        small_shapes(graph, op, &in, &out);
+    enum shk_status status = SHK_OK;
+    for (uint32_t i = 0; i < op->input_count && i < 3 && !status; i++)
+        if (op->inputs[i] != SHK_TENSOR_NONE)
+            status = copy_tensor(to, &graph->tensors[op->inputs[i]], i == 0 ? &in : NULL, &inputs[i], error);
+    if (!status)
+        status = copy_tensor(to, shk_op_output(graph, op, 0), &out, &output, error);
+    if (!status)
+        status = shk_graph_add_op(to, op->spelling, inputs, op->input_count, &output, 1, &copy, error);
+    if (status)
+        return status;
+    memcpy(copy->attrs, op->attrs, op->def->attrs_size);
+    return shk_graph_set_io(to, inputs, 1, &output, 1, error);
+}
+
+enum shk_status shk_probe_model(const struct shk_graph *graph, const struct shk_op *op, bool small,
+                                struct shk_model **model, struct shk_error *error)
+{
+    struct shk_graph *one = shk_graph_create(graph->name);
+    if (!one)
+        return shk_fail_oom(error, sizeof(*one), "a graph");
+    enum shk_status status = fill_graph(one, graph, op, small, error);
+    if (!status)
+        return shk_model_from_graph(&one, model, error);
+    shk_graph_destroy(&one);
+    return status;
+}
+
+void shk_probe_fill(int8_t *values, size_t count, uint32_t fill)
+{
+    uint32_t state = 1;
+    for (size_t i = 0; i < count; i++) {
+        state = state * 1664525 + 1013904223; /* Numerical Recipes */
+        values[i] = fill == 2 ? (int8_t)(state >> 24) : (i ^ fill) % 2 ? INT8_MAX : INT8_MIN;
+    }
+}
+
+/* ---- running ---- */
+
+enum shk_status shk_probe_session(struct shk_device *device, struct shk_model *model,
+                                  const struct shk_variant *variant, const char *cache_dir, const struct shk_log *log,
+                                  struct shk_session **session, struct shk_error *error)
+{
+    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
+    params.frames_in_flight = 1;
+    params.profile_ops = true;
+    params.cache_dir = cache_dir;
+    params.log = *log;
+    return shk_session_create_chosen(device, model, &params, variant, session, error);
+}
+
+enum shk_status shk_probe_run(struct shk_session *session, const void *input, void *output, uint64_t *ns,
+                              struct shk_error *error)
+{
+    struct shk_result result;
+    const struct shk_graph *graph = session->graph;
+    size_t bytes = graph->tensors[graph->outputs[0]].bytes;
+    uint64_t op_ns = 0, start = shk_time_ns();
+    enum shk_status status = shk_session_submit_tensors(session, &input, 1, NULL, NULL, error);
+    if (!status)
+        status = shk_session_wait(session, UINT64_MAX, &result, error);
+    if (status)
+        return status;
+    uint64_t end = shk_time_ns();
+    if (output)
+        status = shk_session_read_output(session, result.ticket, 0, 0, output, bytes, error);
+    if (ns && !status) {
+        (void)shk_session_op_times(session, result.ticket, &op_ns, 1, NULL);
+        *ns = op_ns ? op_ns : end - start;
+    }
+    shk_session_release(session, result.ticket);
+    return status;
+}
+
+/* All fills on the device and in C. */
+static enum shk_status compare(struct shk_session *device, struct shk_session *reference, bool *equal,
+                               struct shk_error *error)
+{
+    const struct shk_graph *graph = reference->graph;
+    size_t in = graph->tensors[graph->inputs[0]].bytes, out = graph->tensors[graph->outputs[0]].bytes;
+    int8_t *values = malloc(in), *found = malloc(out), *expected = malloc(out);
+    enum shk_status status = SHK_OK;
+    if (!values || !found || !expected)
+        status = shk_fail_oom(error, in + 2 * out, "a check");
+    *equal = true;
+    for (uint32_t fill = 0; fill < SHK_PROBE_FILLS && *equal && !status; fill++) {
+        shk_probe_fill(values, in, fill);
+        status = shk_probe_run(reference, values, expected, NULL, error);
+        if (!status)
+            status = shk_probe_run(device, values, found, NULL, error);
+        *equal = !status && memcmp(found, expected, out) == 0;
+    }
+    free(values);
+    free(found);
+    free(expected);
+    return status;
+}
+
+enum shk_status shk_probe_check(struct shk_device *device, const struct shk_graph *graph, const struct shk_op *op,
+                                const struct shk_variant *variant, const char *cache_dir, const struct shk_log *log,
+                                bool *equal, struct shk_error *error)
+{
+    struct shk_model *model = NULL;
+    struct shk_session *on_device = NULL, *reference = NULL;
+    enum shk_status status = shk_probe_model(graph, op, true, &model, error);
+    if (!status)
+        status = shk_probe_session(device, model, variant, cache_dir, log, &on_device, error);
+    if (!status)
+        status = shk_probe_session(NULL, model, NULL, NULL, log, &reference, error);
+    if (!status)
+        status = compare(on_device, reference, equal, error);
+    shk_session_destroy(&on_device);
+    shk_session_destroy(&reference);
+    shk_model_destroy(&model);
+    return status;
+}

@@ -1,0 +1,103 @@
+/* Which kernel variants a session uses: what the tuner chose, and only what computes correctly.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notes.h"
+#include "probe.h"
+#include "tuned.h"
+
+static bool is_variant_of(const struct shk_variant *variant, const struct shk_op_def *def)
+{
+    return variant && shk_variant_find(def, variant->name) == variant;
+}
+
+enum shk_status shk_session_choose(struct shk_session *session, const struct shk_variant *variant,
+                                   struct shk_error *error)
+{
+    const struct shk_graph *graph = session->graph;
+    session->choices = calloc(SHK_MAX(graph->op_count, 1u), sizeof(*session->choices));
+    if (!session->choices)
+        return shk_fail_oom(error, graph->op_count * sizeof(*session->choices), "variants");
+    for (uint32_t i = 0; i < graph->op_count; i++)
+        if (is_variant_of(variant, graph->ops[i].def))
+            session->choices[i] = variant;
+    if (session->look_up && session->cache_dir)
+        shk_tuned_choose(session->device, session->cache_dir, graph, session->choices, &session->params.log);
+    return SHK_OK;
+}
+
+/* ---- checking ---- */
+
+/* The kernel of a dispatch, whatever the number of lanes: "ok <shader> <constants>". */
+static void describe_kernel(const struct shk_lowered *dispatch, char line[256])
+{
+    int at = snprintf(line, 256, "ok\t%s\t", dispatch->shader->name);
+    for (uint32_t i = 0; i < dispatch->spec_count && at < 240; i++)
+        at += snprintf(line + at, 256 - (size_t)at, "%u,", i == SHK_SPEC_LANE_STRIDE ? 0 : dispatch->spec[i]);
+}
+
+/* An op whose kernel cannot be tried out by itself is let pass. */
+static bool computes_correctly(struct shk_session *session, const struct shk_op *op, const struct shk_variant *variant)
+{
+    bool equal = true;
+    struct shk_error error;
+    const struct shk_log *log = &session->params.log;
+    if (shk_probe_check(session->device, session->graph, op, variant, session->cache_dir, log, &equal, &error)) {
+        shk_log(log, SHK_LOG_WARNING, "%s: op %u %s: kernel '%s' was not checked: %s", session->graph->name,
+                op->file_index, op->spelling->name, variant->name, error.message);
+        return true;
+    }
+    if (!equal)
+        shk_log(log, SHK_LOG_WARNING,
+                "'%s' computes %s wrongly with kernel '%s' (found in op %u of %s): another is taken; an update of the "
+                "driver may help",
+                session->device->info.name, op->spelling->name, variant->name, op->file_index, session->graph->name);
+    return equal;
+}
+
+static bool is_checked(const struct shk_op *op)
+{
+    return op->def->variants && op->input_count <= 3 && op->output_count == 1;
+}
+
+enum shk_status shk_session_check_kernels(struct shk_session *session, bool *again, struct shk_error *error)
+{
+    struct shk_lowering *lowering = &session->lowering;
+    char line[256], *path = NULL, *lines;
+    bool found = false;
+    if (lowering->variant) /* forced: whoever forces looks for himself */
+        return SHK_OK;
+    if (session->cache_dir && (path = shk_notes_path(session->device, session->cache_dir, "checked")) &&
+        (lines = shk_notes_read(session->device, path, &session->params.log))) {
+        shk_notes_add(session->device, lines);
+        free(lines);
+    }
+    for (uint32_t i = 0; i < lowering->count; i++) {
+        const struct shk_op *op = &session->graph->ops[lowering->dispatches[i].op];
+        const struct shk_variant *used = lowering->used[lowering->dispatches[i].op];
+        describe_kernel(&lowering->dispatches[i], line);
+        if (!is_checked(op) || !used)
+            continue;
+        if (shk_variant_is_dropped(used, op->def, session->device)) {
+            *again = true;
+            continue;
+        }
+        if (shk_notes_has(session->device, line))
+            continue;
+        found = true;
+        if (computes_correctly(session, op, used)) {
+            shk_notes_add(session->device, line);
+        } else {
+            shk_variant_drop(used, op->def, session->device);
+            *again = true;
+        }
+    }
+    if (found && path && (lines = shk_notes_copy(session->device))) {
+        shk_notes_write(session->device, session->cache_dir, path, lines, &session->params.log);
+        free(lines);
+    }
+    free(path);
+    return SHK_OK;
+}

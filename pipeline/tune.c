@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <shrike/tune.h>
+
+#include "probe.h"
+#include "tuned.h"
+
+/* A race has so many runs of both, fewer from MIN_RUNS on once it took so long. */
+#define MIN_RUNS  4
+#define FAST_RUNS 10
+#define FAST_NS   (UINT64_C(60) * 1000000)
+#define MAX_RUNS  30
+#define FULL_NS   (UINT64_C(200) * 1000000)
+
+struct tune {
+    struct shk_device *device;
+    const struct shk_graph *graph;
+    const struct shk_tune_params *params;
+    struct shk_tune_report report;
+    struct shk_tuned *tuned; /* of each layer of the report; variant NULL: not measured */
+};
+
+void shk_tune_report_free(struct shk_tune_report *report)
+{
+    if (!report)
+        return;
+    free(report->layers);
+    *report = (struct shk_tune_report){0};
+}
+
+/* ---- which layers ---- */
+
+static enum shk_status find_layers(struct tune *tune, struct shk_error *error)
+{
+    const struct shk_graph *graph = tune->graph;
+    uint32_t room = SHK_MAX(graph->op_count, 1u);
+    char key[SHK_PROBE_KEY];
+    tune->report.layers = calloc(room, sizeof(*tune->report.layers));
+    tune->tuned = calloc(room, sizeof(*tune->tuned));
+    if (!tune->report.layers || !tune->tuned)
+        return shk_fail_oom(error, room * (sizeof(*tune->tuned) + sizeof(*tune->report.layers)), "layers to tune");
+    for (uint32_t i = 0; i < graph->op_count; i++) {
+        uint32_t k = 0;
+        if (!graph->ops[i].def->variants)
+            continue;
+        shk_probe_key(graph, &graph->ops[i], key);
+        while (k < tune->report.count && strcmp(tune->report.layers[k].layer, key) != 0)
+            k++;
+        struct shk_tune_layer *layer = &tune->report.layers[k];
+        if (k == tune->report.count) {
+            tune->report.count++;
+            layer->op = i;
+            snprintf(layer->layer, sizeof(layer->layer), "%s", key);
+            snprintf(layer->rule, sizeof(layer->rule), "%s", graph->ops[i].def->variants->name);
+            snprintf(layer->variant, sizeof(layer->variant), "%s", layer->rule);
+        }
+        layer->count++;
+    }
+    return SHK_OK;
+}
+
+/* ---- measuring ---- */
+
+struct contest {
+    struct shk_model *model;
+    struct shk_session *rule, *candidate;
+    int8_t *input, *expected, *found;
+    size_t output_bytes;
+    uint64_t rule_ns[MAX_RUNS], ns[MAX_RUNS];
+    uint32_t runs;
+};
+
+static void contest_finish(struct contest *c)
+{
+    shk_session_destroy(&c->rule);
+    shk_session_destroy(&c->candidate);
+    shk_model_destroy(&c->model);
+    free(c->input);
+    free(c->expected);
+    free(c->found);
+}
+
+static enum shk_status contest_init(struct contest *c, struct tune *tune, const struct shk_op *op,
+                                    struct shk_error *error)
+{
+    const char *dir = tune->params->cache_dir;
+    *c = (struct contest){0};
+    enum shk_status status = shk_probe_model(tune->graph, op, false, &c->model, error);
+    if (!status)
+        status = shk_probe_session(tune->device, c->model, op->def->variants, dir, &tune->params->log, &c->rule, error);
+    if (status)
+        return status;
+    size_t bytes = shk_op_input(tune->graph, op, 0)->bytes;
+    c->output_bytes = shk_op_output(tune->graph, op, 0)->bytes;
+    c->input = malloc(bytes);
+    c->expected = malloc(c->output_bytes);
+    c->found = malloc(c->output_bytes);
+    if (!c->input || !c->expected || !c->found)
+        return shk_fail_oom(error, bytes + 2 * c->output_bytes, "a layer's input and output");
+    shk_probe_fill(c->input, bytes, 2);
+    return shk_probe_run(c->rule, c->input, c->expected, NULL, error); /* the first run pays for compilation */
+}
+
+static int compare_ns(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static uint64_t median(const uint64_t *ns, uint32_t count)
+{
+    uint64_t sorted[MAX_RUNS];
+    memcpy(sorted, ns, count * sizeof(*ns));
+    qsort(sorted, count, sizeof(*sorted), compare_ns);
+    return sorted[count / 2];
+}
+
+/* Run beside run. */
+static enum shk_status race(struct contest *c, bool full, struct shk_error *error)
+{
+    uint32_t most = full ? MAX_RUNS : FAST_RUNS;
+    uint64_t start = shk_time_ns(), enough = full ? FULL_NS : FAST_NS;
+    enum shk_status status = SHK_OK;
+    for (c->runs = 0; c->runs < most && !status; c->runs++) {
+        if (c->runs >= MIN_RUNS && shk_time_ns() - start > enough)
+            break;
+        status = shk_probe_run(c->rule, c->input, NULL, &c->rule_ns[c->runs], error);
+        if (!status)
+            status = shk_probe_run(c->candidate, c->input, NULL, &c->ns[c->runs], error);
+    }
+    return status;
+}
+
+/* Noise only adds: the candidate must win most runs, and the median and the best of them by 3 %. */
+static bool is_faster(const struct contest *c)
+{
+    uint32_t won = 0;
+    uint64_t best = UINT64_MAX, rule_best = UINT64_MAX;
+    for (uint32_t i = 0; i < c->runs; i++) {
+        won += c->ns[i] < c->rule_ns[i];
+        best = SHK_MIN(best, c->ns[i]);
+        rule_best = SHK_MIN(rule_best, c->rule_ns[i]);
+    }
+    return best > 0 && won >= c->runs - c->runs / 4 && best < rule_best / 100 * 97 &&
+           median(c->ns, c->runs) < median(c->rule_ns, c->runs) / 100 * 97;
+}
+
+/* The candidate against the rule of thumb; `tuned` and the layer learn about it if it is the best so far. */
+static enum shk_status try_variant(struct tune *tune, struct contest *c, const struct shk_op *op,
+                                   const struct shk_variant *variant, struct shk_tune_layer *layer,
+                                   struct shk_tuned *tuned, struct shk_error *error)
+{
+    bool equal = false;
+    const char *dir = tune->params->cache_dir;
+    enum shk_status status =
+        shk_probe_session(tune->device, c->model, variant, dir, &tune->params->log, &c->candidate, error);
+    if (!status && c->candidate->lowering.used[0] == variant) {
+        status = shk_probe_run(c->candidate, c->input, c->found, NULL, error);
+        equal = !status && memcmp(c->found, c->expected, c->output_bytes) == 0;
+        if (!status && !equal) {
+            shk_log(&tune->params->log, SHK_LOG_WARNING, "'%s' computes %s wrongly with kernel '%s': left out",
+                    tune->device->info.name, layer->layer, variant->name);
+            shk_variant_drop(variant, op->def, tune->device);
+        }
+    }
+    if (equal) {
+        layer->candidates++;
+        status = race(c, tune->params->mode == SHK_TUNE_FULL, error);
+        uint64_t rule_ns = median(c->rule_ns, c->runs), ns = median(c->ns, c->runs);
+        if (!status && tuned->default_ns == 0)
+            tuned->default_ns = tuned->ns = SHK_MAX(rule_ns, 1u);
+        /* how much faster than the rule at that time: times of other races may be from a busier machine */
+        if (!status && is_faster(c) && (double)ns / (double)rule_ns < (double)tuned->ns / (double)tuned->default_ns) {
+            tuned->variant = variant;
+            tuned->default_ns = rule_ns;
+            tuned->ns = ns;
+        }
+    }
+    shk_session_destroy(&c->candidate);
+    return status;
+}
+
+static enum shk_status tune_layer(struct tune *tune, uint32_t index, struct shk_error *error)
+{
+    struct shk_tune_layer *layer = &tune->report.layers[index];
+    struct shk_tuned *tuned = &tune->tuned[index];
+    const struct shk_op *op = &tune->graph->ops[layer->op];
+    struct contest contest;
+    enum shk_status status = contest_init(&contest, tune, op, error);
+    tuned->variant = op->def->variants;
+    snprintf(tuned->key, sizeof(tuned->key), "%s", layer->layer);
+    for (uint32_t i = 1; i < op->def->variant_count && !status; i++) {
+        const struct shk_variant *variant = &op->def->variants[i];
+        if (tune->params->mode == SHK_TUNE_FULL ? variant->full : variant->fast)
+            status = try_variant(tune, &contest, op, variant, layer, tuned, error);
+    }
+    contest_finish(&contest);
+    snprintf(layer->variant, sizeof(layer->variant), "%s", tuned->variant->name);
+    layer->rule_ns = tuned->default_ns;
+    layer->ns = tuned->ns;
+    return status;
+}
+
+static enum shk_status tune_layers(struct tune *tune, struct shk_error *error)
+{
+    const struct shk_tune_params *p = tune->params;
+    for (uint32_t i = 0; i < tune->report.count; i++) {
+        struct shk_tune_layer *layer = &tune->report.layers[i];
+        struct shk_tuned known = {.variant = NULL};
+        const struct shk_op *op = &tune->graph->ops[layer->op];
+        if (p->progress && !p->progress(p->user, i, tune->report.count, layer->layer))
+            break;
+        if (p->mode == SHK_TUNE_FAST && p->cache_dir &&
+            shk_tuned_find(tune->device, p->cache_dir, layer->layer, op->def, &known, &p->log)) {
+            tune->tuned[i] = known;
+            snprintf(layer->variant, sizeof(layer->variant), "%s", known.variant->name);
+            layer->rule_ns = known.default_ns;
+            layer->ns = known.ns;
+            continue;
+        }
+        enum shk_status status = tune_layer(tune, i, error);
+        if (status)
+            return status;
+    }
+    return SHK_OK;
+}
+
+/* What was measured, without gaps, into the cache folder. */
+static void keep(struct tune *tune)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < tune->report.count; i++)
+        if (tune->tuned[i].variant && tune->report.layers[i].candidates)
+            tune->tuned[count++] = tune->tuned[i];
+    if (count && tune->params->cache_dir)
+        shk_tuned_write(tune->device, tune->params->cache_dir, tune->tuned, count, &tune->params->log);
+}
+
+enum shk_status shk_tune(struct shk_device *device, struct shk_model *model, const struct shk_tune_params *params,
+                         struct shk_tune_report *report, struct shk_error *error)
+{
+    struct shk_tune_params defaults = SHK_TUNE_PARAMS_DEFAULT;
+    struct tune tune = {.device = device, .params = params ? params : &defaults};
+    if (report)
+        *report = (struct shk_tune_report){0};
+    if (!device || !model)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "shk_tune: device and model must not be NULL");
+    if ((unsigned)tune.params->mode > SHK_TUNE_FULL)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "shk_tune: mode %d is not one of the enum's",
+                        (int)tune.params->mode);
+    if (tune.params->mode == SHK_TUNE_OFF)
+        return SHK_OK;
+    tune.graph = shk_model_graph(model);
+    enum shk_status status = find_layers(&tune, error);
+    if (!status)
+        status = tune_layers(&tune, error);
+    if (tune.tuned)
+        keep(&tune); /* also what was measured before a failure */
+    if (!status && report)
+        *report = tune.report;
+    else
+        shk_tune_report_free(&tune.report);
+    free(tune.tuned);
+    return status;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tuned.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notes.h"
+
+/* The line of `key`, or NULL. */
+static const char *find(const char *lines, const char *key)
+{
+    size_t length = strlen(key);
+    for (const char *at = lines; at && *at; at = strchr(at, '\n'), at += at != NULL)
+        if (strncmp(at, "use\t", 4) == 0 && strncmp(at + 4, key, length) == 0 && at[4 + length] == '\t')
+            return at;
+    return NULL;
+}
+
+static const struct shk_variant *variant_of(const char *line, const char *key, const struct shk_op_def *def)
+{
+    char name[64];
+    const char *from = line + 4 + strlen(key) + 1;
+    size_t length = strcspn(from, "\t\n");
+    if (length >= sizeof(name))
+        return NULL;
+    memcpy(name, from, length);
+    name[length] = '\0';
+    return shk_variant_find(def, name);
+}
+
+void shk_tuned_choose(const struct shk_device *device, const char *dir, const struct shk_graph *graph,
+                      const struct shk_variant **choices, const struct shk_log *log)
+{
+    char key[SHK_PROBE_KEY], *path = shk_notes_path(device, dir, "tuned");
+    char *lines = path ? shk_notes_read(device, path, log) : NULL;
+    for (uint32_t i = 0; lines && i < graph->op_count; i++) {
+        const struct shk_op *op = &graph->ops[i];
+        if (!op->def->variants)
+            continue;
+        shk_probe_key(graph, op, key);
+        const char *line = find(lines, key);
+        if (line)
+            choices[i] = variant_of(line, key, op->def);
+    }
+    free(lines);
+    free(path);
+}
+
+bool shk_tuned_find(const struct shk_device *device, const char *dir, const char *key, const struct shk_op_def *def,
+                    struct shk_tuned *tuned, const struct shk_log *log)
+{
+    char *path = shk_notes_path(device, dir, "tuned");
+    char *lines = path ? shk_notes_read(device, path, log) : NULL;
+    const char *line = lines ? find(lines, key) : NULL;
+    unsigned long long default_ns, ns;
+    *tuned = (struct shk_tuned){.variant = line ? variant_of(line, key, def) : NULL};
+    snprintf(tuned->key, sizeof(tuned->key), "%s", key);
+    bool found = tuned->variant && sscanf(line + 4 + strlen(key) + 1, "%*[^\t\n]\t%18llu\t%18llu", &default_ns, &ns) == 2;
+    if (found) {
+        tuned->default_ns = default_ns;
+        tuned->ns = ns;
+    }
+    free(lines);
+    free(path);
+    return found;
+}
+
+static bool is_replaced(const char *line, const struct shk_tuned *tuned, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        size_t length = strlen(tuned[i].key);
+        if (strncmp(line, "use\t", 4) == 0 && strncmp(line + 4, tuned[i].key, length) == 0 && line[4 + length] == '\t')
+            return true;
+    }
+    return false;
+}
+
+void shk_tuned_write(const struct shk_device *device, const char *dir, const struct shk_tuned *tuned, uint32_t count,
+                     const struct shk_log *log)
+{
+    char *path = shk_notes_path(device, dir, "tuned");
+    char *old = path ? shk_notes_read(device, path, log) : NULL;
+    size_t size = (old ? strlen(old) : 0) + (size_t)count * (SHK_PROBE_KEY + 128) + 1, at = 0;
+    char *lines = path ? malloc(size) : NULL;
+    for (const char *line = old; lines && line && *line; line = strchr(line, '\n') + 1) /* every line has one */
+        if (!is_replaced(line, tuned, count))
+            at += (size_t)snprintf(lines + at, size - at, "%.*s\n", (int)strcspn(line, "\n"), line);
+    for (uint32_t i = 0; lines && i < count; i++)
+        at += (size_t)snprintf(lines + at, size - at, "use\t%s\t%s\t%llu\t%llu\n", tuned[i].key, tuned[i].variant->name,
+                               (unsigned long long)tuned[i].default_ns, (unsigned long long)tuned[i].ns);
+    if (lines)
+        shk_notes_write(device, dir, path, lines, log);
+    free(lines);
+    free(old);
+    free(path);
+}

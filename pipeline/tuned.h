@@ -1,0 +1,30 @@
+/* What the tuner chose, in the cache folder: one line for each op, shape and attributes.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ *     use <key> <variant> <nanoseconds of the rule of thumb> <nanoseconds of the variant>
+ *
+ * separated by tabs, in a file of notes.h. A choice that names no variant of the op counts for nothing. */
+#ifndef SHK_TUNED_H
+#define SHK_TUNED_H
+
+#include "probe.h"
+
+struct shk_tuned {
+    char key[SHK_PROBE_KEY];
+    const struct shk_variant *variant;
+    uint64_t default_ns, ns;
+};
+
+/* Fills choices[op] of the ops that were tuned; leaves the others alone. */
+void shk_tuned_choose(const struct shk_device *device, const char *dir, const struct shk_graph *graph,
+                      const struct shk_variant **choices, const struct shk_log *log);
+
+/* What was measured for the key; false: nothing that says anything. */
+bool shk_tuned_find(const struct shk_device *device, const char *dir, const char *key, const struct shk_op_def *def,
+                    struct shk_tuned *tuned, const struct shk_log *log);
+
+/* Adds these, in place of what was there for the same keys. Failure is logged, no more. */
+void shk_tuned_write(const struct shk_device *device, const char *dir, const struct shk_tuned *tuned, uint32_t count,
+                     const struct shk_log *log);
+
+#endif
