@@ -6,6 +6,8 @@
 
 #include <shrike/session.h>
 
+#include "fuse.h"
+
 #define LANE_ALIGNMENT 64
 
 /* Builds with assertions: parameters of the variant of that name are packed wrongly, for tests of what finds that out. */
@@ -15,12 +17,14 @@
 #define BROKEN_VARIANT getenv("SHRIKE_BREAK_VARIANT")
 #endif
 
-enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct shk_graph *graph,
+enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct shk_fused *fused,
                                   struct shk_device *device, const struct shk_plan *plan,
                                   const struct shk_session_params *params, struct shk_error *error)
 {
+    const struct shk_graph *graph = &fused->graph;
     *lowering = (struct shk_lowering){
         .graph = graph,
+        .fused = fused,
         .device = device,
         .plan = plan,
         .params = params,
@@ -69,6 +73,11 @@ const struct shk_device *shk_lower_device(const struct shk_lowering *lowering)
 const struct shk_session_params *shk_lower_session_params(const struct shk_lowering *lowering)
 {
     return lowering->params;
+}
+
+const struct shk_fused_op *shk_lower_fused(const struct shk_lowering *lowering)
+{
+    return &lowering->fused->ops[lowering->op];
 }
 
 struct shk_view shk_lower_view(const struct shk_lowering *lowering, uint32_t tensor)
@@ -241,6 +250,8 @@ enum shk_status shk_lowering_run(struct shk_lowering *lowering, struct shk_error
 {
     const struct shk_graph *graph = lowering->graph;
     for (uint32_t i = 0; i < graph->op_count; i++) {
+        if (lowering->fused->ops[i].into != i)
+            continue;
         lowering->op = i;
         lowering->break_params = false;
         lowering->barrier_next = true;

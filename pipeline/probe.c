@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuse.h"
 #include "ops/convolution.h"
 
 void shk_probe_key(const struct shk_graph *graph, const struct shk_op *op, char key[SHK_PROBE_KEY])
@@ -88,6 +89,54 @@ static enum shk_status fill_graph(struct shk_graph *to, const struct shk_graph *
     return shk_graph_set_io(to, inputs, 1, &output, 1, error);
 }
 
+/* Adds an op that `fused` has in another one, behind the model's output. The other operand of an ADD is an input. */
+static enum shk_status append(struct shk_graph *to, const struct shk_graph *graph, const struct shk_op *op,
+                              uint32_t tensor, uint32_t *inputs, uint32_t *input_count, struct shk_error *error)
+{
+    struct shk_shape shape = to->tensors[to->outputs[0]].shape;
+    uint32_t operands[2] = {to->outputs[0], to->outputs[0]}, output;
+    struct shk_op *copy;
+    enum shk_status status = SHK_OK;
+    for (uint32_t i = 0; i < op->input_count && !status; i++)
+        if (op->inputs[i] != tensor) {
+            struct shk_tensor other = graph->tensors[op->inputs[i]];
+            other.data = NULL;
+            status = copy_tensor(to, &other, &shape, &operands[i], error);
+            inputs[(*input_count)++] = operands[i];
+        }
+    if (!status)
+        status = copy_tensor(to, shk_op_output(graph, op, 0), &shape, &output, error);
+    if (!status)
+        status = shk_graph_add_op(to, op->spelling, operands, op->input_count, &output, 1, &copy, error);
+    if (status)
+        return status;
+    memcpy(copy->attrs, op->attrs, op->def->attrs_size);
+    return shk_graph_set_io(to, inputs, *input_count, &output, 1, error);
+}
+
+/* A small form of the op with the ops behind it that it absorbed, which a session fuses again. */
+static enum shk_status fused_model(const struct shk_fused *fused, uint32_t op, struct shk_model **model,
+                                   struct shk_error *error)
+{
+    const struct shk_graph *graph = &fused->graph;
+    struct shk_graph *some = shk_graph_create(graph->name);
+    if (!some)
+        return shk_fail_oom(error, sizeof(*some), "a graph");
+    const struct shk_op *own = fused->ops[op].own;
+    enum shk_status status = fill_graph(some, graph, own, true, error);
+    uint32_t inputs[2], input_count = 1, tensor = own->outputs[0];
+    inputs[0] = status ? 0 : some->inputs[0];
+    for (uint32_t i = op + 1; i < graph->op_count && !status; i++)
+        if (fused->ops[i].into == op) {
+            status = append(some, graph, fused->ops[i].own, tensor, inputs, &input_count, error);
+            tensor = fused->ops[i].own->outputs[0];
+        }
+    if (!status)
+        return shk_model_from_graph(&some, model, error);
+    shk_graph_destroy(&some);
+    return status;
+}
+
 enum shk_status shk_probe_model(const struct shk_graph *graph, const struct shk_op *op, bool small,
                                 struct shk_model **model, struct shk_error *error)
 {
@@ -131,7 +180,8 @@ enum shk_status shk_probe_run(struct shk_session *session, const void *input, vo
     const struct shk_graph *graph = session->graph;
     size_t bytes = graph->tensors[graph->outputs[0]].bytes;
     uint64_t op_ns = 0, start = shk_time_ns();
-    enum shk_status status = shk_session_submit_tensors(session, &input, 1, NULL, NULL, error);
+    const void *inputs[] = {input, input};
+    enum shk_status status = shk_session_submit_tensors(session, inputs, graph->input_count, NULL, NULL, error);
     if (!status)
         status = shk_session_wait(session, UINT64_MAX, &result, error);
     if (status)
@@ -152,7 +202,9 @@ static enum shk_status compare(struct shk_session *device, struct shk_session *r
                                struct shk_error *error)
 {
     const struct shk_graph *graph = reference->graph;
-    size_t in = graph->tensors[graph->inputs[0]].bytes, out = graph->tensors[graph->outputs[0]].bytes;
+    size_t in = 0, out = graph->tensors[graph->outputs[0]].bytes;
+    for (uint32_t i = 0; i < graph->input_count; i++)
+        in = SHK_MAX(in, graph->tensors[graph->inputs[i]].bytes);
     int8_t *values = malloc(in), *found = malloc(out), *expected = malloc(out);
     enum shk_status status = SHK_OK;
     if (!values || !found || !expected)
@@ -171,13 +223,13 @@ static enum shk_status compare(struct shk_session *device, struct shk_session *r
     return status;
 }
 
-enum shk_status shk_probe_check(struct shk_device *device, const struct shk_graph *graph, const struct shk_op *op,
+enum shk_status shk_probe_check(struct shk_device *device, const struct shk_fused *fused, uint32_t op,
                                 const struct shk_variant *variant, const char *cache_dir, const struct shk_log *log,
                                 bool *equal, struct shk_error *error)
 {
     struct shk_model *model = NULL;
     struct shk_session *on_device = NULL, *reference = NULL;
-    enum shk_status status = shk_probe_model(graph, op, true, &model, error);
+    enum shk_status status = fused_model(fused, op, &model, error);
     if (!status)
         status = shk_probe_session(device, model, variant, cache_dir, log, &on_device, error);
     if (!status)

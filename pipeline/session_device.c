@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuse.h"
 #include "session.h"
 
 #define REGION_ALIGNMENT 64
@@ -31,7 +32,7 @@ static enum shk_status lower(struct shk_session *session, struct shk_error *erro
     for (bool again = true; again;) {
         again = false;
         shk_lowering_finish(&session->lowering);
-        status = shk_lowering_init(&session->lowering, session->graph, session->device, session->plan, &session->params,
+        status = shk_lowering_init(&session->lowering, session->fused, session->device, session->plan, &session->params,
                                    error);
         session->lowering.choices = session->choices;
         if (!status)
@@ -48,7 +49,10 @@ static enum shk_status plan_and_pack(struct shk_session *session, struct shk_err
 {
     const struct shk_graph *graph = session->graph;
     uint64_t start = shk_time_ns();
-    enum shk_status status = shk_plan_create(graph, session->params.keep_tensors, &session->plan, error);
+    bool keep = session->params.keep_tensors;
+    enum shk_status status = shk_fuse(graph, keep ? SHK_FUSION_ALL : session->params.no_fusion, &session->fused, error);
+    if (!status)
+        status = shk_plan_create(&session->fused->graph, keep, &session->plan, error);
     if (status)
         return status;
     session->input_offsets = calloc(graph->input_count, sizeof(uint64_t));
@@ -243,6 +247,7 @@ static void device_destroy(struct shk_session *session)
     shk_pool_free(session->device->pool, &session->parameters);
     shk_lowering_finish(&session->lowering);
     shk_plan_destroy(&session->plan);
+    shk_fuse_destroy(&session->fused);
     free(session->input_offsets);
     free(session->output_offsets);
 }

@@ -44,7 +44,7 @@ static bool computes_correctly(struct shk_session *session, const struct shk_op 
     bool equal = true;
     struct shk_error error;
     const struct shk_log *log = &session->params.log;
-    if (shk_probe_check(session->device, session->graph, op, variant, session->cache_dir, log, &equal, &error)) {
+    if (shk_probe_check(session->device, session->fused, (uint32_t)(op - session->graph->ops), variant, session->cache_dir, log, &equal, &error)) {
         shk_log(log, SHK_LOG_WARNING, "%s: op %u %s: kernel '%s' was not checked: %s", session->graph->name,
                 op->file_index, op->spelling->name, variant->name, error.message);
         return true;

@@ -305,7 +305,8 @@ static bool fits(const struct shk_graph *graph, const struct shk_op *op, const s
            (p.parts == 1 && shk_conv_exact_in_float(p.conv.weights, (uint32_t)p.conv.output_channels, size, size, 1));
 }
 
-static struct shk_conv_push make_push(const struct packing *p, struct shk_view in, struct shk_view out)
+static struct shk_conv_push make_push(const struct packing *p, struct shk_view in, struct shk_view out,
+                                      const struct shk_epilogue *epilogue)
 {
     const struct shk_conv *c = &p->conv;
     return (struct shk_conv_push){
@@ -334,12 +335,15 @@ static struct shk_conv_push make_push(const struct packing *p, struct shk_view i
         .output_max = c->range.max - c->output_zero_point,
         .parts = p->parts,
         .slice_stride = (uint32_t)(p->slice_bytes / 16),
+        .epilogue = epilogue->params,
+        .residual_offset = epilogue->residual,
+        .residual_stride = epilogue->residual_stride,
     };
 }
 
 /* Dispatches of at most `per_dispatch` slices each, whose parameters are appended one by one. */
 static void emit(struct shk_lowering *lowering, const struct packing *p, const struct shk_variant *variant,
-                 size_t limit, struct shk_conv_push push, const uint8_t *packed)
+                 size_t limit, uint32_t epilogue, struct shk_conv_push push, const uint8_t *packed)
 {
     const struct shk_conv *c = &p->conv;
     bool pointwise = p->taps == 1 && c->stride_height == 1 && c->stride_width == 1;
@@ -349,8 +353,8 @@ static void emit(struct shk_lowering *lowering, const struct packing *p, const s
     struct shk_dispatch dispatch = {
         .shader = choose_shader(variant, limit),
         .spec = {p->channels, pixels, pointwise, push.weight_zero_point != 0,
-                 variant->arithmetic == SHK_ARITHMETIC_FLOAT},
-        .spec_count = 5,
+                 variant->arithmetic == SHK_ARITHMETIC_FLOAT, epilogue},
+        .spec_count = 6,
         .push = &push,
         .push_size = sizeof(push),
     };
@@ -373,20 +377,23 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
     const struct shk_graph *graph = shk_lower_graph(lowering);
     const struct shk_variant *variant = shk_lower_variant(lowering);
     size_t limit = shk_variant_weight_bytes(variant, shk_lower_device(lowering));
-    struct packing p = choose_packing(graph, op, variant, limit);
+    const struct shk_op *own = shk_lower_fused(lowering)->own;
+    struct packing p = choose_packing(graph, own, variant, limit);
     if (p.slices == 0) { /* too many weights per output channel for a uniform buffer */
         limit = SIZE_MAX;
-        p = choose_packing(graph, op, variant, limit);
+        p = choose_packing(graph, own, variant, limit);
     }
+    p.conv = shk_conv_lowered(lowering, op);
     size_t total;
     uint8_t *packed = NULL;
     if (!shk_mul_size(p.slice_bytes, p.slices, &total) || !(packed = calloc(1, total)))
         return shk_fail_oom(error, p.slice_bytes, "packed convolution weights");
     for (uint32_t s = 0; s < p.slices; s++)
-        pack_slice(graph, op, &p, s, packed + s * p.slice_bytes);
+        pack_slice(graph, own, &p, s, packed + s * p.slice_bytes);
     struct shk_view in = shk_lower_view(lowering, op->inputs[SHK_CONV_INPUT]);
     struct shk_view out = shk_lower_view(lowering, op->outputs[0]);
-    emit(lowering, &p, variant, limit, make_push(&p, in, out), packed);
+    struct shk_epilogue epilogue = shk_epilogue_lower(lowering, op);
+    emit(lowering, &p, variant, limit, epilogue.steps, make_push(&p, in, out, &epilogue), packed);
     free(packed);
     return SHK_OK;
 }
@@ -409,4 +416,6 @@ const struct shk_op_def shk_op_conv2d = {
     .variants = variants,
     .variant_count = SHK_ARRAY_LEN(variants),
     .fits = fits,
+    .takes_border = shk_conv_takes_border,
+    .absorbs = SHK_FUSION_ADD | SHK_FUSION_TABLE,
 };

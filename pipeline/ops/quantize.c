@@ -52,6 +52,15 @@ static void requantize_table(const struct shk_tensor *in, const struct shk_tenso
     }
 }
 
+/* From float to int8 is no table. */
+static bool table(const struct shk_graph *graph, const struct shk_op *op, int8_t values[256])
+{
+    const struct shk_tensor *in = shk_op_input(graph, op, 0);
+    if (in->dtype == SHK_DTYPE_INT8)
+        requantize_table(in, shk_op_output(graph, op, 0), values);
+    return in->dtype == SHK_DTYPE_INT8;
+}
+
 static enum shk_status reference(const struct shk_reference *run, struct shk_error *error)
 {
     const struct shk_tensor *in = shk_op_input(run->graph, run->op, 0),
@@ -136,4 +145,5 @@ const struct shk_op_def shk_op_quantize = {
     .check = check,
     .reference = reference,
     .lower = lower,
+    .table = table,
 };
