@@ -30,7 +30,10 @@ enum shk_status shk_kernels_init(struct shk_device *device, const char *cache_di
                                  struct shk_kernels *kernels, struct shk_error *error);
 void shk_kernels_finish(struct shk_kernels *kernels);
 
-/* Finds or creates the pipeline of each dispatch and writes it into the dispatch. From any thread. */
+/* ---- kernel_build.c ---- */
+
+/* Finds or creates the pipeline of each dispatch and writes it into the dispatch. Several pipelines are compiled on as
+ * many threads as there are cores, at most 8, which end before it returns. On failure none is added. From any thread. */
 enum shk_status shk_kernels_build(struct shk_kernels *kernels, struct shk_lowered *dispatches, uint32_t count,
                                   struct shk_error *error);
 
