@@ -92,7 +92,7 @@ leg() {
 
 if step samples/setup.sh --tests; then
     if $tsan; then
-        leg "$builds/build-tsan" -Db_sanitize=thread -Db_lundef=false -- --suite elements --suite session \
+        leg "$builds/build-tsan" -Db_sanitize=thread -Db_lundef=false -- --suite elements --suite pipeline \
             --suite memory "$@"
     else
         leg "$builds/build-tests" -- "$@"
