@@ -1,7 +1,7 @@
-/* Whether ThreadSanitizer, as the other suites run it, sees what it must and nothing else: what no lock orders must be
- * reported, what support/tsan_glib.c tells of must not. It counts the reports themselves, so that a program that ends
- * badly for another reason does not pass for one; its exit code is its own (exitcode=0).
- * SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Whether ThreadSanitizer, as the other suites run it, sees what it must and nothing else: what no lock
+ * orders must be reported, what support/tsan_glib.c tells of must not. It counts the reports themselves, so
+ * that a program that ends badly for another reason does not pass for one; its exit code is its own
+ * (exitcode=0). SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <stdio.h>
 
@@ -105,7 +105,8 @@ static gboolean check(const char *what, GThreadFunc one, GThreadFunc two, gboole
     g_thread_join(threads[1]);
     guint count = __atomic_load_n(&reports, __ATOMIC_RELAXED) - before;
     gboolean as_expected = race ? count > 0 : count == 0;
-    printf("%s: %u reports, expected %s: %s\n", what, count, race ? "some" : "none", as_expected ? "ok" : "WRONG");
+    printf("%s: %u reports, expected %s: %s\n", what, count, race ? "some" : "none",
+           as_expected ? "ok" : "WRONG");
     return as_expected;
 }
 

@@ -1,10 +1,11 @@
-/* What ThreadSanitizer has to know of GLib and GStreamer, which come from the system and are not built with it: their locks
- * are futexes and their reference counts are atomics in code that it does not see. This stands between them and their
- * callers, and tells it who waited for whom. Only in builds with -Db_sanitize=thread.
- * SPDX-License-Identifier: LGPL-2.1-or-later
+/* What ThreadSanitizer has to know of GLib and GStreamer, which come from the system and are not built with
+ * it: their locks are futexes and their reference counts are atomics in code that it does not see. This
+ * stands between them and their callers, and tells it who waited for whom. Only in builds with
+ * -Db_sanitize=thread. SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * It tells of no lock that is not taken. It can hide a race all the same: one address stands for a whole queue or bus,
- * so that who takes something from it comes after all who put something in, not only after the one who put in this. */
+ * It tells of no lock that is not taken. It can hide a race all the same: one address stands for a whole
+ * queue or bus, so that who takes something from it comes after all who put something in, not only after the
+ * one who put in this. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <gst/gst.h>
@@ -14,12 +15,12 @@
 #undef g_once_init_leave
 
 /* `real` is the function that this one hides. Its first caller may be any thread. */
-#define REAL(name)                                                                                                    \
-    static __typeof__(&name) real_##name;                                                                             \
-    __typeof__(&name) real = __atomic_load_n(&real_##name, __ATOMIC_RELAXED);                                         \
-    if (!real) {                                                                                                      \
-        real = (__typeof__(&name))dlsym(RTLD_NEXT, #name);                                                            \
-        __atomic_store_n(&real_##name, real, __ATOMIC_RELAXED);                                                       \
+#define REAL(name)                                                                                           \
+    static __typeof__(&name) real_##name;                                                                    \
+    __typeof__(&name) real = __atomic_load_n(&real_##name, __ATOMIC_RELAXED);                                \
+    if (!real) {                                                                                             \
+        real = (__typeof__(&name))dlsym(RTLD_NEXT, #name);                                                   \
+        __atomic_store_n(&real_##name, real, __ATOMIC_RELAXED);                                              \
     }
 
 static void acquire(const volatile void *what)
@@ -112,14 +113,14 @@ void g_async_queue_push(GAsyncQueue *queue, gpointer data)
     real(queue, data);
 }
 
-#define POP(name, parameters, ...)                                                                                    \
-    gpointer name parameters                                                                                          \
-    {                                                                                                                 \
-        REAL(name)                                                                                                    \
-        gpointer data = real(__VA_ARGS__);                                                                            \
-        if (data)                                                                                                     \
-            acquire(queue);                                                                                           \
-        return data;                                                                                                  \
+#define POP(name, parameters, ...)                                                                           \
+    gpointer name parameters                                                                                 \
+    {                                                                                                        \
+        REAL(name)                                                                                           \
+        gpointer data = real(__VA_ARGS__);                                                                   \
+        if (data)                                                                                            \
+            acquire(queue);                                                                                  \
+        return data;                                                                                         \
     }
 
 POP(g_async_queue_pop, (GAsyncQueue * queue), queue)
@@ -145,13 +146,13 @@ GstMessage *gst_bus_timed_pop_filtered(GstBus *bus, GstClockTime timeout, GstMes
 /* ---- reference counts ---- */
 
 /* Who drops the last one frees what the others have used, and comes after them all. */
-#define UNREF(name, type)                                                                                             \
-    void name(type object)                                                                                            \
-    {                                                                                                                 \
-        REAL(name)                                                                                                    \
-        release(object);                                                                                              \
-        acquire(object);                                                                                              \
-        real(object);                                                                                                 \
+#define UNREF(name, type)                                                                                    \
+    void name(type object)                                                                                   \
+    {                                                                                                        \
+        REAL(name)                                                                                           \
+        release(object);                                                                                     \
+        acquire(object);                                                                                     \
+        real(object);                                                                                        \
     }
 
 UNREF(gst_mini_object_unref, GstMiniObject *)
