@@ -6,6 +6,8 @@
 
 #include <shrike/session.h>
 
+#include "hazards.h"
+
 #define LANE_ALIGNMENT 64
 
 /* Builds with assertions: parameters of the variant of that name are packed wrongly, for tests of what finds that out. */
@@ -237,19 +239,41 @@ static enum shk_status check_groups(const struct shk_lowering *lowering, struct 
     return SHK_OK;
 }
 
+/* Op `i` is lowered, from dispatch `first` on: what of it the ops to come may have to wait for. */
+static void note_hazards(const struct shk_lowering *lowering, struct shk_hazards *hazards, uint32_t i, uint32_t first)
+{
+    for (uint32_t d = first; d < lowering->count; d++)
+        if (lowering->dispatches[d].barrier)
+            shk_hazards_clear(hazards);
+    if (lowering->count > first)
+        shk_hazards_add(hazards, lowering->graph, lowering->plan, i);
+}
+
 enum shk_status shk_lowering_run(struct shk_lowering *lowering, struct shk_error *error)
 {
     const struct shk_graph *graph = lowering->graph;
+    struct shk_hazards hazards = {0};
     for (uint32_t i = 0; i < graph->op_count; i++) {
+        uint32_t first = lowering->count;
         lowering->op = i;
         lowering->break_params = false;
-        lowering->barrier_next = true;
+        /* An op's time is its own only if nothing runs beside it. */
+        lowering->barrier_next = lowering->params->profile_ops || shk_hazards_conflict(&hazards, graph, lowering->plan, i);
         enum shk_status status = graph->ops[i].def->lower(lowering, &graph->ops[i], error);
         if (status)
             return status;
         if (lowering->status)
             return shk_fail(error, lowering->status, "%s", lowering->error.message);
+        note_hazards(lowering, &hazards, i, first);
     }
     lowering->op = SHK_OP_NONE;
     return check_groups(lowering, error);
+}
+
+uint32_t shk_lowering_barriers(const struct shk_lowering *lowering)
+{
+    uint32_t barriers = 0;
+    for (uint32_t i = 0; i < lowering->count; i++)
+        barriers += lowering->dispatches[i].barrier;
+    return barriers;
 }

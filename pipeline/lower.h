@@ -62,7 +62,8 @@ const char *shk_lower_forced_variant(const struct shk_lowering *lowering);
 void shk_lower_dispatch(struct shk_lowering *lowering, const struct shk_dispatch *dispatch);
 
 /* Several dispatches of one op that do not depend on each other run without a barrier between them; call this
- * between those that do. A barrier between ops is always there. */
+ * between those that do. Between ops there is a barrier where one touches what the other writes (hazards.h): of the
+ * arena, dispatches read nothing but the op's inputs and scratch, and write nothing but its outputs and scratch. */
 void shk_lower_barrier(struct shk_lowering *lowering);
 
 /* Fills local_size and groups for `items` invocations in one dimension, `local` per workgroup; x wraps into y
