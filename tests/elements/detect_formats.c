@@ -99,6 +99,28 @@ START_TEST(test_strides)
 }
 END_TEST
 
+/* A frame that is copied leaves nothing of the one that was copied before, not even at the end of odd rows. */
+START_TEST(test_odd_copies)
+{
+    for (gsize f = 0; f < G_N_ELEMENTS(formats); f++) {
+        GstBus *bus;
+        char *caps = make_caps(formats[f], 161, 119);
+        GstHarness *harness = elements_harness(DETECT, caps, &bus);
+        GstBuffer *alone = detect(caps, elements_picture(caps, 2)), *after = NULL;
+        for (guint seed = 1; seed <= 12; seed++) { /* more than the element has memory for */
+            gst_clear_buffer(&after);
+            ck_assert_int_eq(gst_harness_push(harness, elements_picture(caps, seed == 12 ? 2 : seed)), GST_FLOW_OK);
+            after = gst_harness_pull(harness);
+        }
+        elements_same_detections(alone, after, 0);
+        gst_buffer_unref(alone);
+        gst_buffer_unref(after);
+        elements_teardown(&harness, &bus);
+        g_free(caps);
+    }
+}
+END_TEST
+
 /* Copies a rectangle of an RGB picture into one of its own. */
 static GstBuffer *cut(GstBuffer *buffer, const GstVideoCropMeta *crop, int stride)
 {
@@ -220,6 +242,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_every_format_and_size);
     tcase_add_test(tcase, test_no_copy);
     tcase_add_test(tcase, test_strides);
+    tcase_add_test(tcase, test_odd_copies);
     tcase_add_test(tcase, test_crop);
     tcase_add_test(tcase, test_bad_crop);
     tcase_add_test(tcase, test_crop_clipped);
