@@ -83,11 +83,6 @@ uint32_t shk_lower_scratch(const struct shk_lowering *lowering)
     return lowering->plan->scratch[lowering->op];
 }
 
-uint32_t shk_lower_uniform_range(const struct shk_lowering *lowering)
-{
-    return lowering->uniform_range;
-}
-
 const char *shk_lower_forced_variant(const struct shk_lowering *lowering)
 {
     return lowering->variant;

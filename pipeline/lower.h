@@ -49,9 +49,6 @@ uint32_t shk_lower_scratch(const struct shk_lowering *lowering);
  * the error sticks in the lowering. */
 uint32_t shk_lower_params(struct shk_lowering *lowering, const void *data, size_t bytes, size_t alignment);
 
-/* Bytes that a uniform binding may see: maxUniformBufferRange, at most SHK_UNIFORM_MAX. */
-uint32_t shk_lower_uniform_range(const struct shk_lowering *lowering);
-
 /* The variant that computes the op which is being lowered; its def has variants. */
 const struct shk_variant *shk_lower_variant(struct shk_lowering *lowering);
 

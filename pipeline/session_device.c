@@ -27,20 +27,15 @@ static uint64_t lay_out(const struct shk_session *session, const uint32_t *tenso
 /* Until every kernel that is used is known to compute correctly. */
 static enum shk_status lower(struct shk_session *session, struct shk_error *error)
 {
+    struct shk_lowering *lowering = &session->lowering;
     enum shk_status status;
-    for (bool again = true; again;) {
-        again = false;
-        shk_lowering_finish(&session->lowering);
-        status = shk_lowering_init(&session->lowering, session->graph, session->device, session->plan, &session->params,
-                                   error);
-        session->lowering.choices = session->choices;
+    do {
+        shk_lowering_finish(lowering);
+        status = shk_lowering_init(lowering, session->graph, session->device, session->plan, &session->params, error);
+        lowering->choices = session->choices;
         if (!status)
-            status = shk_lowering_run(&session->lowering, error);
-        if (!status && session->look_up)
-            status = shk_session_check_kernels(session, &again, error);
-        if (status)
-            break;
-    }
+            status = shk_lowering_run(lowering, error);
+    } while (!status && session->look_up && !shk_session_check_kernels(session));
     return status;
 }
 
