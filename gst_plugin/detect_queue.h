@@ -57,7 +57,8 @@ gboolean detect_queue_is_flushing(struct detect_queue *queue);
 
 typedef void (*detect_queue_frame_func)(struct detect_frame *frame, gpointer data);
 
-/* Drops what is queued; `dropped` is called with each frame before its buffer goes. Sticky events are kept on `pad`, as a flush must not lose them; NULL: they go too. */
+/* Drops what is queued; `dropped` is called with each frame before its buffer goes. Sticky events are kept on `pad`, as a
+ * flush must not lose them; NULL: they go too. */
 void detect_queue_drop(struct detect_queue *queue, GstPad *pad, detect_queue_frame_func dropped, gpointer data);
 
 /* Takes one of `places`; without `wait` GST_FLOW_CUSTOM_SUCCESS says that all are taken. Else flushing, or what

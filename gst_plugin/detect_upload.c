@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "detect_upload.h"
 
+#include <string.h>
+
 #include "frame_drm.h"
 #include "frame_import.h"
 #include "frame_pool.h"
@@ -128,6 +130,26 @@ static GstBuffer *with_format(GstBuffer *buffer, const GstVideoInfo *info)
     return copy;
 }
 
+/* gst_video_frame_copy() leaves out a part of the last pixel of an odd number in YUY2. FALSE: a plane's rows are shorter
+ * than what they hold. */
+static gboolean copy_planes(GstVideoFrame *to, const GstVideoFrame *from)
+{
+    for (guint i = 0; i < GST_VIDEO_FRAME_N_PLANES(from); i++) {
+        guint row, rows;
+        frame_plane_size(GST_VIDEO_FRAME_FORMAT(from), i, (guint)GST_VIDEO_FRAME_WIDTH(from),
+                         (guint)GST_VIDEO_FRAME_HEIGHT(from), &row, &rows);
+        gsize from_stride = (gsize)GST_VIDEO_FRAME_PLANE_STRIDE(from, i),
+              to_stride = (gsize)GST_VIDEO_FRAME_PLANE_STRIDE(to, i);
+        const guint8 *source = GST_VIDEO_FRAME_PLANE_DATA(from, i);
+        guint8 *target = GST_VIDEO_FRAME_PLANE_DATA(to, i);
+        if (from_stride < row || to_stride < row)
+            return FALSE;
+        for (gsize y = 0; y < rows; y++)
+            memcpy(target + y * to_stride, source + y * from_stride, row);
+    }
+    return TRUE;
+}
+
 static gboolean copy_pixels(struct detect_upload *upload, const GstVideoInfo *info, GstBuffer *from, GstBuffer *to)
 {
     GstVideoFrame source, target;
@@ -138,7 +160,7 @@ static gboolean copy_pixels(struct detect_upload *upload, const GstVideoInfo *in
         return FALSE;
     gboolean copied = gst_video_frame_map(&target, &upload->staging_info, to, GST_MAP_WRITE);
     if (copied) {
-        copied = gst_video_frame_copy(&target, &source);
+        copied = copy_planes(&target, &source);
         gst_video_frame_unmap(&target);
     }
     gst_video_frame_unmap(&source);

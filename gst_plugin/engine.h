@@ -129,8 +129,8 @@ gboolean engine_is_ready(struct engine *engine);
 /* TRUE wakes engine_stream_wait_ready(). */
 void engine_stream_set_flushing(struct engine_stream *stream, gboolean flushing);
 
-/* Queues the jobs of a frame for the device. What cannot be queued (failed engine, device of another number) is done at once, with
- * its outcome: look at it with engine_wait(). */
+/* Queues the jobs of a frame for the device. What cannot be queued (failed engine, device of another number) is done at
+ * once, with its outcome: look at it with engine_wait(). */
 void engine_submit(struct engine_stream *stream, struct engine_job *const *jobs, guint count);
 /* Frames of this stream that have a job that is not done. */
 guint engine_stream_frames(struct engine_stream *stream);

@@ -68,24 +68,24 @@ static void take_crop(struct frame_layout *layout, const GstVideoInfo *caps_info
         *area = (struct frame_area){frame_width, frame_height, rect.x, rect.y, rect.width, rect.height};
 }
 
-/* Bytes of a plane of `info`'s format that count in a row, and its rows, for a frame of that size. */
-static void plane_size(GstVideoFormat format, guint plane, guint width, guint height, guint64 *row, guint64 *rows)
+void frame_plane_size(GstVideoFormat format, guint plane, guint width, guint height, guint *row, guint *rows)
 {
     GstVideoInfo info;
-    gst_video_info_set_format(&info, format, width, height);
+    /* YUY2 has its pixels in pairs: of an odd width the last one, too, has the V of a pair */
+    gst_video_info_set_format(&info, format, format == GST_VIDEO_FORMAT_YUY2 ? GST_ROUND_UP_2(width) : width, height);
     gint component[GST_VIDEO_MAX_COMPONENTS];
     gst_video_format_info_component(info.finfo, plane, component);
-    *rows = (guint64)GST_VIDEO_INFO_COMP_HEIGHT(&info, component[0]);
-    *row = (guint64)GST_VIDEO_INFO_COMP_WIDTH(&info, component[0]) *
-           (guint64)GST_VIDEO_INFO_COMP_PSTRIDE(&info, component[0]);
+    *rows = (guint)GST_VIDEO_INFO_COMP_HEIGHT(&info, component[0]);
+    *row = (guint)GST_VIDEO_INFO_COMP_WIDTH(&info, component[0]) *
+           (guint)GST_VIDEO_INFO_COMP_PSTRIDE(&info, component[0]);
 }
 
 /* Whether the planes lie in the buffer, by arithmetic that does not overflow. */
 static gboolean planes_fit(const struct frame_layout *layout, GstVideoFormat format, gsize size)
 {
     for (guint i = 0; i < layout->plane_count; i++) {
-        guint64 row, rows;
-        plane_size(format, i, layout->format.width, layout->format.height, &row, &rows);
+        guint row, rows;
+        frame_plane_size(format, i, layout->format.width, layout->format.height, &row, &rows);
         /* strides are 32 bits and heights at most 16 */
         guint64 needed = (guint64)layout->stride[i] * (rows - 1) + row;
         if (layout->stride[i] < row || layout->offset[i] > size || needed > size - layout->offset[i])

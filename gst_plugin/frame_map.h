@@ -35,6 +35,9 @@ gboolean frame_layout_describe(struct frame_layout *layout, const GstVideoInfo *
 /* The same without offsets and strides, which are 0: for memory whose rows the buffer does not describe. */
 gboolean frame_layout_describe_frame(struct frame_layout *layout, const GstVideoInfo *info, GstBuffer *buffer);
 
+/* Bytes of a plane that count in a row, and its rows, for a frame of that format and size (each at most 65535). */
+void frame_plane_size(GstVideoFormat format, guint plane, guint width, guint height, guint *row, guint *rows);
+
 /* The format with default strides: what a copy of the frame has. */
 void frame_layout_video_info(const struct frame_layout *layout, const GstVideoInfo *caps_info, GstVideoInfo *info);
 

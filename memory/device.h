@@ -44,6 +44,7 @@ struct shk_device {
     /* What pipeline/ found out about the device: lines of text, each between two newlines; NULL: none. */
     char *notes;
     size_t notes_size;
+    char notes_key[96]; /* what they are true of; empty: not asked yet */
     pthread_mutex_t notes_mutex;
 
     atomic_bool lost; /* for ever: drivers need not say VK_ERROR_DEVICE_LOST twice */

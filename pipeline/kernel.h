@@ -30,10 +30,6 @@ enum shk_status shk_kernels_init(struct shk_device *device, const char *cache_di
                                  struct shk_kernels *kernels, struct shk_error *error);
 void shk_kernels_finish(struct shk_kernels *kernels);
 
-/* Finds or creates the pipeline of each dispatch and writes it into the dispatch. From any thread. */
-enum shk_status shk_kernels_build(struct shk_kernels *kernels, struct shk_lowered *dispatches, uint32_t count,
-                                  struct shk_error *error);
-
 /* Writes the pipeline cache to disk if the driver's has grown since it was read or written. Failure is logged,
  * no more. From any thread. */
 void shk_kernels_save_cache(struct shk_kernels *kernels, const struct shk_log *log);
@@ -52,6 +48,13 @@ void shk_kernels_write_set(const struct shk_kernels *kernels, VkDescriptorSet se
 /* What preprocessing uses on top of that: the frame and its header. */
 void shk_kernels_write_frame(const struct shk_kernels *kernels, VkDescriptorSet set,
                              const VkDescriptorBufferInfo *frame, const VkDescriptorBufferInfo *header);
+
+/* ---- kernel_build.c ---- */
+
+/* Finds or creates the pipeline of each dispatch and writes it into the dispatch. Several pipelines are compiled on as
+ * many threads as there are cores, at most 8, which end before it returns. On failure none is added. From any thread. */
+enum shk_status shk_kernels_build(struct shk_kernels *kernels, struct shk_lowered *dispatches, uint32_t count,
+                                  struct shk_error *error);
 
 /* ---- pipeline_cache.c ---- */
 

@@ -7,6 +7,7 @@
 #include <shrike/session.h>
 
 #include "fuse.h"
+#include "hazards.h"
 
 #define LANE_ALIGNMENT 64
 
@@ -88,11 +89,6 @@ struct shk_view shk_lower_view(const struct shk_lowering *lowering, uint32_t ten
 uint32_t shk_lower_scratch(const struct shk_lowering *lowering)
 {
     return lowering->plan->scratch[lowering->op];
-}
-
-uint32_t shk_lower_uniform_range(const struct shk_lowering *lowering)
-{
-    return lowering->uniform_range;
 }
 
 const char *shk_lower_forced_variant(const struct shk_lowering *lowering)
@@ -246,21 +242,43 @@ static enum shk_status check_groups(const struct shk_lowering *lowering, struct 
     return SHK_OK;
 }
 
+/* Op `i` is lowered, from dispatch `first` on: what of it the ops to come may have to wait for. */
+static void note_hazards(const struct shk_lowering *lowering, struct shk_hazards *hazards, uint32_t i, uint32_t first)
+{
+    for (uint32_t d = first; d < lowering->count; d++)
+        if (lowering->dispatches[d].barrier)
+            shk_hazards_clear(hazards);
+    if (lowering->count > first)
+        shk_hazards_add(hazards, lowering->graph, lowering->plan, i);
+}
+
 enum shk_status shk_lowering_run(struct shk_lowering *lowering, struct shk_error *error)
 {
     const struct shk_graph *graph = lowering->graph;
+    struct shk_hazards hazards = {0};
     for (uint32_t i = 0; i < graph->op_count; i++) {
+        uint32_t first = lowering->count;
         if (lowering->fused->ops[i].into != i)
             continue;
         lowering->op = i;
         lowering->break_params = false;
-        lowering->barrier_next = true;
+        /* An op's time is its own only if nothing runs beside it. */
+        lowering->barrier_next = lowering->params->profile_ops || shk_hazards_conflict(&hazards, graph, lowering->plan, i);
         enum shk_status status = graph->ops[i].def->lower(lowering, &graph->ops[i], error);
         if (status)
             return status;
         if (lowering->status)
             return shk_fail(error, lowering->status, "%s", lowering->error.message);
+        note_hazards(lowering, &hazards, i, first);
     }
     lowering->op = SHK_OP_NONE;
     return check_groups(lowering, error);
+}
+
+uint32_t shk_lowering_barriers(const struct shk_lowering *lowering)
+{
+    uint32_t barriers = 0;
+    for (uint32_t i = 0; i < lowering->count; i++)
+        barriers += lowering->dispatches[i].barrier;
+    return barriers;
 }

@@ -54,9 +54,6 @@ uint32_t shk_lower_scratch(const struct shk_lowering *lowering);
  * the error sticks in the lowering. */
 uint32_t shk_lower_params(struct shk_lowering *lowering, const void *data, size_t bytes, size_t alignment);
 
-/* Bytes that a uniform binding may see: maxUniformBufferRange, at most SHK_UNIFORM_MAX. */
-uint32_t shk_lower_uniform_range(const struct shk_lowering *lowering);
-
 /* The variant that computes the op which is being lowered; its def has variants. */
 const struct shk_variant *shk_lower_variant(struct shk_lowering *lowering);
 
@@ -67,7 +64,8 @@ const char *shk_lower_forced_variant(const struct shk_lowering *lowering);
 void shk_lower_dispatch(struct shk_lowering *lowering, const struct shk_dispatch *dispatch);
 
 /* Several dispatches of one op that do not depend on each other run without a barrier between them; call this
- * between those that do. A barrier between ops is always there. */
+ * between those that do. Between ops there is a barrier where one touches what the other writes (hazards.h): of the
+ * arena, dispatches read nothing but the op's inputs and scratch, and write nothing but its outputs and scratch. */
 void shk_lower_barrier(struct shk_lowering *lowering);
 
 /* Fills local_size and groups for `items` invocations in one dimension, `local` per workgroup; x wraps into y

@@ -58,7 +58,11 @@ void shk_lowering_finish(struct shk_lowering *lowering);
 /* The dispatch as it will be recorded: no op, one lane, a barrier before it. */
 void shk_lowered_from(struct shk_lowered *lowered, const struct shk_dispatch *dispatch);
 
-/* Lowers every op in order. Errors: the ops', and SHK_ERROR_UNSUPPORTED (more workgroups than the device dispatches). */
+/* Lowers every op in order, with barriers where hazards.h wants them; with profile_ops before each op. Errors: the ops',
+ * and SHK_ERROR_UNSUPPORTED (more workgroups than the device dispatches). */
 enum shk_status shk_lowering_run(struct shk_lowering *lowering, struct shk_error *error);
+
+/* Dispatches with a barrier before them. */
+uint32_t shk_lowering_barriers(const struct shk_lowering *lowering);
 
 #endif

@@ -22,25 +22,33 @@ static uint64_t hash_shaders(void)
     return hash;
 }
 
-/* What the notes are true of. */
-static void describe(const struct shk_device *device, char text[96])
+static void describe(const struct shk_device *device, char *text, size_t size)
 {
     VkPhysicalDeviceProperties properties;
     vkGetPhysicalDeviceProperties(device->physical, &properties);
-    int at = 0;
+    size_t at = 0;
     for (uint32_t i = 0; i < SHK_ARRAY_LEN(device->info.uuid); i++)
-        at += snprintf(text + at, 96 - (size_t)at, "%02x", device->info.uuid[i]);
-    snprintf(text + at, 96 - (size_t)at, "-%08x-%016llx", properties.driverVersion, (unsigned long long)hash_shaders());
+        at += (size_t)snprintf(text + at, size - at, "%02x", device->info.uuid[i]);
+    snprintf(text + at, size - at, "-%08x-%016llx", properties.driverVersion, (unsigned long long)hash_shaders());
 }
 
-char *shk_notes_path(const struct shk_device *device, const char *dir, const char *kind)
+/* What the notes are true of. Found out once, as the shaders are many words; does not change after that. */
+static const char *key_of(struct shk_device *device)
 {
-    char text[96];
-    describe(device, text);
-    size_t size = strlen(dir) + strlen(kind) + sizeof(text) + 16;
+    pthread_mutex_lock(&device->notes_mutex);
+    if (!device->notes_key[0])
+        describe(device, device->notes_key, sizeof(device->notes_key));
+    pthread_mutex_unlock(&device->notes_mutex);
+    return device->notes_key;
+}
+
+char *shk_notes_path(struct shk_device *device, const char *dir, const char *kind)
+{
+    const char *key = key_of(device);
+    size_t size = strlen(dir) + strlen(kind) + strlen(key) + 16;
     char *path = malloc(size);
     if (path)
-        snprintf(path, size, "%s/shrike-%s-%s.txt", dir, kind, text);
+        snprintf(path, size, "%s/shrike-%s-%s.txt", dir, kind, key);
     return path;
 }
 
@@ -52,11 +60,11 @@ static bool is_text(const char *bytes, size_t size)
     return size > 0 && bytes[size - 1] == '\n';
 }
 
-char *shk_notes_read(const struct shk_device *device, const char *path, const struct shk_log *log)
+char *shk_notes_read(struct shk_device *device, const char *path, const struct shk_log *log)
 {
     uint8_t *data;
     size_t size;
-    char text[96], title[128];
+    char title[128];
     if (access(path, F_OK) != 0)
         return NULL;
     struct shk_error error;
@@ -64,8 +72,7 @@ char *shk_notes_read(const struct shk_device *device, const char *path, const st
         shk_log(log, SHK_LOG_WARNING, "%s; going on without", error.message);
         return NULL;
     }
-    describe(device, text);
-    int length = snprintf(title, sizeof(title), TITLE "%s\n", text);
+    int length = snprintf(title, sizeof(title), TITLE "%s\n", key_of(device));
     if (size < (size_t)length || memcmp(data, title, (size_t)length) != 0 || !is_text((char *)data, size)) {
         shk_log(log, SHK_LOG_WARNING, "%s: damaged, or not of this device and version; going on without", path);
         free(data);
@@ -75,18 +82,17 @@ char *shk_notes_read(const struct shk_device *device, const char *path, const st
     return (char *)data;
 }
 
-void shk_notes_write(const struct shk_device *device, const char *dir, const char *path, const char *lines,
+void shk_notes_write(struct shk_device *device, const char *dir, const char *path, const char *lines,
                      const struct shk_log *log)
 {
-    char text[96];
+    const char *key = key_of(device);
     struct shk_error error;
-    size_t size = strlen(lines) + sizeof(TITLE) + sizeof(text) + 2;
+    size_t size = strlen(lines) + sizeof(TITLE) + strlen(key) + 2;
     char *whole = malloc(size);
     free(shk_pipeline_cache_path(device, dir, log)); /* makes the folder */
     if (!whole)
         return;
-    describe(device, text);
-    int length = snprintf(whole, size, TITLE "%s\n%s", text, lines);
+    int length = snprintf(whole, size, TITLE "%s\n%s", key, lines);
     if (shk_file_write(path, whole, (size_t)length, &error))
         shk_log(log, SHK_LOG_WARNING, "%s", error.message);
     free(whole);

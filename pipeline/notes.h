@@ -10,12 +10,12 @@
 #include "device.h"
 
 /* "<dir>/shrike-<kind>-<device uuid>-<driver version>-<hash of the shaders>.txt", to be freed; NULL: out of memory. */
-char *shk_notes_path(const struct shk_device *device, const char *dir, const char *kind);
+char *shk_notes_path(struct shk_device *device, const char *dir, const char *kind);
 
 /* The lines behind the first, each with a newline, to be freed; NULL where there is no such file, or none to trust. */
-char *shk_notes_read(const struct shk_device *device, const char *path, const struct shk_log *log);
+char *shk_notes_read(struct shk_device *device, const char *path, const struct shk_log *log);
 /* Replaces the file as a whole; creates its folder. Failure is logged, no more. */
-void shk_notes_write(const struct shk_device *device, const char *dir, const char *path, const char *lines,
+void shk_notes_write(struct shk_device *device, const char *dir, const char *path, const char *lines,
                      const struct shk_log *log);
 
 /* The device's notes in memory. From any thread. */

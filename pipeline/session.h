@@ -147,8 +147,8 @@ enum shk_status shk_session_create_chosen(struct shk_device *device, struct shk_
 enum shk_status shk_session_choose(struct shk_session *session, const struct shk_variant *variant,
                                    struct shk_error *error);
 /* After lowering: runs each kernel that has variants and was not checked on this device before against the C reference,
- * and drops variants whose bytes differ. *again: one was dropped, so lower again. */
-enum shk_status shk_session_check_kernels(struct shk_session *session, bool *again, struct shk_error *error);
+ * and drops variants whose bytes differ. false: one was dropped, so lower again. */
+bool shk_session_check_kernels(struct shk_session *session);
 
 /* ---- session_stream.c ---- */
 

@@ -28,20 +28,15 @@ static uint64_t lay_out(const struct shk_session *session, const uint32_t *tenso
 /* Until every kernel that is used is known to compute correctly. */
 static enum shk_status lower(struct shk_session *session, struct shk_error *error)
 {
+    struct shk_lowering *lowering = &session->lowering;
     enum shk_status status;
-    for (bool again = true; again;) {
-        again = false;
-        shk_lowering_finish(&session->lowering);
-        status = shk_lowering_init(&session->lowering, session->fused, session->device, session->plan, &session->params,
-                                   error);
-        session->lowering.choices = session->choices;
+    do {
+        shk_lowering_finish(lowering);
+        status = shk_lowering_init(lowering, session->fused, session->device, session->plan, &session->params, error);
+        lowering->choices = session->choices;
         if (!status)
-            status = shk_lowering_run(&session->lowering, error);
-        if (!status && session->look_up)
-            status = shk_session_check_kernels(session, &again, error);
-        if (status)
-            break;
-    }
+            status = shk_lowering_run(lowering, error);
+    } while (!status && session->look_up && !shk_session_check_kernels(session));
     return status;
 }
 
@@ -71,6 +66,7 @@ static enum shk_status plan_and_pack(struct shk_session *session, struct shk_err
     session->info.memory = session->plan->report;
     session->info.memory.parameter_bytes = session->lowering.size;
     session->info.dispatches = session->lowering.count;
+    session->info.barriers = shk_lowering_barriers(&session->lowering);
     return session->lowering.status ? shk_fail(error, session->lowering.status, "%s", session->lowering.error.message)
                                     : SHK_OK;
 }

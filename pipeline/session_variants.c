@@ -23,8 +23,11 @@ enum shk_status shk_session_choose(struct shk_session *session, const struct shk
     for (uint32_t i = 0; i < graph->op_count; i++)
         if (is_variant_of(variant, graph->ops[i].def))
             session->choices[i] = variant;
-    if (session->look_up && session->cache_dir)
-        shk_tuned_choose(session->device, session->cache_dir, graph, session->choices, &session->params.log);
+    if (session->look_up && session->cache_dir) {
+        char *lines = shk_tuned_read(session->device, session->cache_dir, &session->params.log);
+        shk_tuned_choose(lines, graph, session->choices);
+        free(lines);
+    }
     return SHK_OK;
 }
 
@@ -62,42 +65,47 @@ static bool is_checked(const struct shk_op *op)
     return op->def->variants && op->input_count <= 3 && op->output_count == 1;
 }
 
-enum shk_status shk_session_check_kernels(struct shk_session *session, bool *again, struct shk_error *error)
+/* Whether the dispatch's kernel computes correctly, as was noted or as is found out now. */
+static bool check_dispatch(struct shk_session *session, const struct shk_lowered *dispatch, bool *found)
 {
-    struct shk_lowering *lowering = &session->lowering;
-    char line[256], *path = NULL, *lines;
-    bool found = false;
+    const struct shk_op *op = &session->graph->ops[dispatch->op];
+    const struct shk_variant *used = session->lowering.used[dispatch->op];
+    char line[256];
+    if (!used || !is_checked(op))
+        return true;
+    if (shk_variant_is_dropped(used, op->def, session->device))
+        return false;
+    describe_kernel(dispatch, line);
+    if (shk_notes_has(session->device, line))
+        return true;
+    *found = true;
+    if (!computes_correctly(session, op, used)) {
+        shk_variant_drop(used, op->def, session->device);
+        return false;
+    }
+    shk_notes_add(session->device, line);
+    return true;
+}
+
+bool shk_session_check_kernels(struct shk_session *session)
+{
+    const struct shk_lowering *lowering = &session->lowering;
+    const struct shk_log *log = &session->params.log;
+    char *path = NULL, *lines;
+    bool found = false, correct = true;
     if (lowering->variant) /* forced: whoever forces looks for himself */
-        return SHK_OK;
+        return true;
     if (session->cache_dir && (path = shk_notes_path(session->device, session->cache_dir, "checked")) &&
-        (lines = shk_notes_read(session->device, path, &session->params.log))) {
+        (lines = shk_notes_read(session->device, path, log))) {
         shk_notes_add(session->device, lines);
         free(lines);
     }
-    for (uint32_t i = 0; i < lowering->count; i++) {
-        const struct shk_op *op = &session->graph->ops[lowering->dispatches[i].op];
-        const struct shk_variant *used = lowering->used[lowering->dispatches[i].op];
-        describe_kernel(&lowering->dispatches[i], line);
-        if (!is_checked(op) || !used)
-            continue;
-        if (shk_variant_is_dropped(used, op->def, session->device)) {
-            *again = true;
-            continue;
-        }
-        if (shk_notes_has(session->device, line))
-            continue;
-        found = true;
-        if (computes_correctly(session, op, used)) {
-            shk_notes_add(session->device, line);
-        } else {
-            shk_variant_drop(used, op->def, session->device);
-            *again = true;
-        }
-    }
+    for (uint32_t i = 0; i < lowering->count; i++)
+        correct &= check_dispatch(session, &lowering->dispatches[i], &found);
     if (found && path && (lines = shk_notes_copy(session->device))) {
-        shk_notes_write(session->device, session->cache_dir, path, lines, &session->params.log);
+        shk_notes_write(session->device, session->cache_dir, path, lines, log);
         free(lines);
     }
     free(path);
-    return SHK_OK;
+    return correct;
 }

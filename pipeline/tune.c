@@ -204,7 +204,8 @@ static enum shk_status tune_layer(struct tune *tune, uint32_t index, struct shk_
     return status;
 }
 
-static enum shk_status tune_layers(struct tune *tune, struct shk_error *error)
+/* `lines`: what is known from before. */
+static enum shk_status tune_layers(struct tune *tune, const char *lines, struct shk_error *error)
 {
     const struct shk_tune_params *p = tune->params;
     for (uint32_t i = 0; i < tune->report.count; i++) {
@@ -213,8 +214,7 @@ static enum shk_status tune_layers(struct tune *tune, struct shk_error *error)
         const struct shk_op *op = &tune->graph->ops[layer->op];
         if (p->progress && !p->progress(p->user, i, tune->report.count, layer->layer))
             break;
-        if (p->mode == SHK_TUNE_FAST && p->cache_dir &&
-            shk_tuned_find(tune->device, p->cache_dir, layer->layer, op->def, &known, &p->log)) {
+        if (shk_tuned_find(lines, layer->layer, op->def, &known)) {
             tune->tuned[i] = known;
             snprintf(layer->variant, sizeof(layer->variant), "%s", known.variant->name);
             layer->rule_ns = known.default_ns;
@@ -254,9 +254,13 @@ enum shk_status shk_tune(struct shk_device *device, struct shk_model *model, con
     if (tune.params->mode == SHK_TUNE_OFF)
         return SHK_OK;
     tune.graph = shk_model_graph(model);
+    char *lines = NULL;
+    if (tune.params->mode == SHK_TUNE_FAST && tune.params->cache_dir)
+        lines = shk_tuned_read(device, tune.params->cache_dir, &tune.params->log);
     enum shk_status status = find_layers(&tune, error);
     if (!status)
-        status = tune_layers(&tune, error);
+        status = tune_layers(&tune, lines, error);
+    free(lines);
     if (tune.tuned)
         keep(&tune); /* also what was measured before a failure */
     if (!status && report)

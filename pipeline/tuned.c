@@ -7,12 +7,17 @@
 
 #include "notes.h"
 
+static bool is_line_of(const char *line, const char *key)
+{
+    size_t length = strlen(key);
+    return strncmp(line, "use\t", 4) == 0 && strncmp(line + 4, key, length) == 0 && line[4 + length] == '\t';
+}
+
 /* The line of `key`, or NULL. */
 static const char *find(const char *lines, const char *key)
 {
-    size_t length = strlen(key);
     for (const char *at = lines; at && *at; at = strchr(at, '\n'), at += at != NULL)
-        if (strncmp(at, "use\t", 4) == 0 && strncmp(at + 4, key, length) == 0 && at[4 + length] == '\t')
+        if (is_line_of(at, key))
             return at;
     return NULL;
 }
@@ -29,11 +34,17 @@ static const struct shk_variant *variant_of(const char *line, const char *key, c
     return shk_variant_find(def, name);
 }
 
-void shk_tuned_choose(const struct shk_device *device, const char *dir, const struct shk_graph *graph,
-                      const struct shk_variant **choices, const struct shk_log *log)
+char *shk_tuned_read(struct shk_device *device, const char *dir, const struct shk_log *log)
 {
-    char key[SHK_PROBE_KEY], *path = shk_notes_path(device, dir, "tuned");
+    char *path = shk_notes_path(device, dir, "tuned");
     char *lines = path ? shk_notes_read(device, path, log) : NULL;
+    free(path);
+    return lines;
+}
+
+void shk_tuned_choose(const char *lines, const struct shk_graph *graph, const struct shk_variant **choices)
+{
+    char key[SHK_PROBE_KEY];
     for (uint32_t i = 0; lines && i < graph->op_count; i++) {
         const struct shk_op *op = &graph->ops[i];
         if (!op->def->variants)
@@ -43,16 +54,11 @@ void shk_tuned_choose(const struct shk_device *device, const char *dir, const st
         if (line)
             choices[i] = variant_of(line, key, op->def);
     }
-    free(lines);
-    free(path);
 }
 
-bool shk_tuned_find(const struct shk_device *device, const char *dir, const char *key, const struct shk_op_def *def,
-                    struct shk_tuned *tuned, const struct shk_log *log)
+bool shk_tuned_find(const char *lines, const char *key, const struct shk_op_def *def, struct shk_tuned *tuned)
 {
-    char *path = shk_notes_path(device, dir, "tuned");
-    char *lines = path ? shk_notes_read(device, path, log) : NULL;
-    const char *line = lines ? find(lines, key) : NULL;
+    const char *line = find(lines, key);
     unsigned long long default_ns, ns;
     *tuned = (struct shk_tuned){.variant = line ? variant_of(line, key, def) : NULL};
     snprintf(tuned->key, sizeof(tuned->key), "%s", key);
@@ -61,26 +67,22 @@ bool shk_tuned_find(const struct shk_device *device, const char *dir, const char
         tuned->default_ns = default_ns;
         tuned->ns = ns;
     }
-    free(lines);
-    free(path);
     return found;
 }
 
 static bool is_replaced(const char *line, const struct shk_tuned *tuned, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        size_t length = strlen(tuned[i].key);
-        if (strncmp(line, "use\t", 4) == 0 && strncmp(line + 4, tuned[i].key, length) == 0 && line[4 + length] == '\t')
+    for (uint32_t i = 0; i < count; i++)
+        if (is_line_of(line, tuned[i].key))
             return true;
-    }
     return false;
 }
 
-void shk_tuned_write(const struct shk_device *device, const char *dir, const struct shk_tuned *tuned, uint32_t count,
+void shk_tuned_write(struct shk_device *device, const char *dir, const struct shk_tuned *tuned, uint32_t count,
                      const struct shk_log *log)
 {
     char *path = shk_notes_path(device, dir, "tuned");
-    char *old = path ? shk_notes_read(device, path, log) : NULL;
+    char *old = shk_tuned_read(device, dir, log);
     size_t size = (old ? strlen(old) : 0) + (size_t)count * (SHK_PROBE_KEY + 128) + 1, at = 0;
     char *lines = path ? malloc(size) : NULL;
     for (const char *line = old; lines && line && *line; line = strchr(line, '\n') + 1) /* every line has one */

@@ -15,16 +15,17 @@ struct shk_tuned {
     uint64_t default_ns, ns;
 };
 
-/* Fills choices[op] of the ops that were tuned; leaves the others alone. */
-void shk_tuned_choose(const struct shk_device *device, const char *dir, const struct shk_graph *graph,
-                      const struct shk_variant **choices, const struct shk_log *log);
+/* All lines, to be freed; NULL: none. */
+char *shk_tuned_read(struct shk_device *device, const char *dir, const struct shk_log *log);
 
-/* What was measured for the key; false: nothing that says anything. */
-bool shk_tuned_find(const struct shk_device *device, const char *dir, const char *key, const struct shk_op_def *def,
-                    struct shk_tuned *tuned, const struct shk_log *log);
+/* Fills choices[op] of the ops that were tuned; leaves the others alone. `lines` may be NULL. */
+void shk_tuned_choose(const char *lines, const struct shk_graph *graph, const struct shk_variant **choices);
+
+/* What was measured for the key; false: nothing that says anything. `lines` may be NULL. */
+bool shk_tuned_find(const char *lines, const char *key, const struct shk_op_def *def, struct shk_tuned *tuned);
 
 /* Adds these, in place of what was there for the same keys. Failure is logged, no more. */
-void shk_tuned_write(const struct shk_device *device, const char *dir, const struct shk_tuned *tuned, uint32_t count,
+void shk_tuned_write(struct shk_device *device, const char *dir, const struct shk_tuned *tuned, uint32_t count,
                      const struct shk_log *log);
 
 #endif

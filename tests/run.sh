@@ -92,8 +92,9 @@ leg() {
 
 if step samples/setup.sh --tests; then
     if $tsan; then
-        leg "$builds/build-tsan" -Db_sanitize=thread -Db_lundef=false -- --suite elements --suite session \
-            --suite memory "$@"
+        # ThreadSanitizer's code is several times slower
+        leg "$builds/build-tsan" -Db_sanitize=thread -Db_lundef=false -- --timeout-multiplier 3 --suite elements \
+            --suite pipeline --suite memory "$@"
     else
         leg "$builds/build-tests" -- "$@"
     fi

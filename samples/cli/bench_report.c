@@ -170,8 +170,8 @@ void bench_print_text(const struct bench *bench)
            " bytes in %u blocks\n", bench->memory.reserved, bench->memory.used, bench->memory.peak_used,
            bench->memory.blocks);
     printf("device memory allocations: %" G_GUINT64_FORMAT " in all, %" G_GUINT64_FORMAT " in the steady state; "
-           "%u pipelines, %u dispatches per frame\n", bench->memory.total_driver_allocations,
-           bench->steady_allocations, bench->info.pipelines, bench->info.dispatches);
+           "%u pipelines, %u dispatches, %u barriers per frame\n", bench->memory.total_driver_allocations,
+           bench->steady_allocations, bench->info.pipelines, bench->info.dispatches, bench->info.barriers);
     if (bench->old)
         bench_old_print(bench);
 }
@@ -283,6 +283,7 @@ static JsonBuilder *report(const struct bench *bench)
     json_integer(b, "load_to_first_result_ns", bench->to_first_ns);
     json_integer(b, "pipelines", info->pipelines);
     json_integer(b, "dispatches", info->dispatches);
+    json_integer(b, "barriers", info->barriers);
     json_builder_end_object(b);
     json_stages(b, bench);
     json_ops(b, bench);

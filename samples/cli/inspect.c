@@ -151,8 +151,8 @@ static void print_memory(const struct shk_memory_report *memory)
 static void print_session(const struct shk_session_info *info)
 {
     printf("on the device: %" G_GUINT64_FORMAT " bytes of packed parameters, %" G_GUINT64_FORMAT
-           " bytes of staging, %u pipelines, %u dispatches per frame\n",
-           info->memory.parameter_bytes, info->staging_bytes, info->pipelines, info->dispatches);
+           " bytes of staging, %u pipelines, %u dispatches and %u barriers per frame\n",
+           info->memory.parameter_bytes, info->staging_bytes, info->pipelines, info->dispatches, info->barriers);
 }
 
 static void json_op(JsonBuilder *b, const struct shk_model *model, const uint32_t *into, uint32_t index)
@@ -235,6 +235,7 @@ static void print_json(const struct shk_model *model, const uint32_t *into, cons
         json_integer(b, "staging_bytes", session->staging_bytes);
         json_integer(b, "pipelines", session->pipelines);
         json_integer(b, "dispatches", session->dispatches);
+        json_integer(b, "barriers", session->barriers);
     }
     json_builder_end_object(b);
     json_builder_end_object(b);

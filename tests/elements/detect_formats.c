@@ -99,6 +99,41 @@ START_TEST(test_strides)
 }
 END_TEST
 
+/* The detections of picture 2, copied to where frames full of `byte` were copied to before. */
+static GstBuffer *detect_after(guint8 byte, const char *caps)
+{
+    static const char *const before = "video/x-raw,format=GRAY8,width=64,height=64,framerate=25/1";
+    GstBus *bus;
+    GstHarness *harness = elements_harness(DETECT, before, &bus);
+    for (guint i = 0; i < 3; i++) { /* they are pulled one by one: all in the same memory */
+        GstBuffer *buffer = elements_picture(before, 1);
+        gst_buffer_memset(buffer, 0, byte, gst_buffer_get_size(buffer));
+        ck_assert_int_eq(gst_harness_push(harness, buffer), GST_FLOW_OK);
+        gst_buffer_unref(gst_harness_pull(harness));
+    }
+    gst_harness_set_src_caps_str(harness, caps);
+    ck_assert_int_eq(gst_harness_push(harness, elements_picture(caps, 2)), GST_FLOW_OK);
+    GstBuffer *result = gst_harness_pull(harness);
+    elements_no_error(bus);
+    elements_teardown(&harness, &bus);
+    return result;
+}
+
+/* A copy has all of the frame, also the end of odd rows, and nothing of what was there before. */
+START_TEST(test_odd_copies)
+{
+    for (gsize f = 0; f < G_N_ELEMENTS(formats); f++) {
+        char *caps = make_caps(formats[f], 21, 19);
+        GstBuffer *black = detect_after(0, caps), *white = detect_after(0xff, caps);
+        ck_assert_uint_gt(elements_detection_count(black), 0);
+        elements_same_detections(black, white, 0);
+        gst_buffer_unref(black);
+        gst_buffer_unref(white);
+        g_free(caps);
+    }
+}
+END_TEST
+
 /* Copies a rectangle of an RGB picture into one of its own. */
 static GstBuffer *cut(GstBuffer *buffer, const GstVideoCropMeta *crop, int stride)
 {
@@ -220,6 +255,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_every_format_and_size);
     tcase_add_test(tcase, test_no_copy);
     tcase_add_test(tcase, test_strides);
+    tcase_add_test(tcase, test_odd_copies);
     tcase_add_test(tcase, test_crop);
     tcase_add_test(tcase, test_bad_crop);
     tcase_add_test(tcase, test_crop_clipped);

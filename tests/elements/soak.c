@@ -29,7 +29,7 @@
  * of 300 bytes per frame, a buffer's header, is more than the room of a stretch. */
 #define STRETCHES    3
 #define STRETCH_ROOM (256 << 10)
-#define RSS_ROOM     (8 << 20)
+#define RSS_ROOM     (3 << 20)
 
 /* ---- Device memory ---- */
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hazard_check.h"
 #include "support.h"
 
 static void *read_input(const char *folder, uint32_t index, size_t expected)
@@ -67,6 +68,7 @@ static struct kit_run open_run(const char *model_path, struct shk_device *device
     struct shk_error error;
     test_ok(shk_model_load_file(model_path, &run.model, &error), &error);
     test_ok(shk_session_create(device, run.model, params, &run.session, &error), &error);
+    hazard_check(run.session);
     run.output_count = shk_model_output_count(run.model);
     ck_assert_uint_le(run.output_count, KIT_MAX_TENSORS);
     for (uint32_t i = 0; i < run.output_count; i++) {

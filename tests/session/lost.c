@@ -2,6 +2,7 @@
  * answers for it. SPDX-License-Identifier: LGPL-2.1-or-later */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <dlfcn.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -42,6 +43,30 @@ VKAPI_ATTR VkResult VKAPI_CALL vkWaitForFences(VkDevice device, uint32_t count, 
         atomic_fetch_add(&endless_waits, timeout == UINT64_MAX);
     VkResult result = real(device, count, fences, all, timeout);
     return says ? (VkResult)says : result;
+}
+
+/* After that many pipelines more, each one fails; and how many there are. */
+static atomic_int pipelines_left = INT_MAX, pipelines;
+
+VKAPI_ATTR VkResult VKAPI_CALL vkCreateComputePipelines(VkDevice device, VkPipelineCache cache, uint32_t count,
+                                                        const VkComputePipelineCreateInfo *infos,
+                                                        const VkAllocationCallbacks *callbacks, VkPipeline *created)
+{
+    PFN_vkCreateComputePipelines real =
+        (PFN_vkCreateComputePipelines)dlsym(RTLD_NEXT, "vkCreateComputePipelines");
+    if (atomic_fetch_sub(&pipelines_left, 1) <= 0)
+        return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    VkResult result = real(device, cache, count, infos, callbacks, created);
+    atomic_fetch_add(&pipelines, result == VK_SUCCESS);
+    return result;
+}
+
+VKAPI_ATTR void VKAPI_CALL vkDestroyPipeline(VkDevice device, VkPipeline pipeline,
+                                             const VkAllocationCallbacks *callbacks)
+{
+    PFN_vkDestroyPipeline real = (PFN_vkDestroyPipeline)dlsym(RTLD_NEXT, "vkDestroyPipeline");
+    atomic_fetch_sub(&pipelines, pipeline != VK_NULL_HANDLE);
+    real(device, pipeline, callbacks);
 }
 
 struct fixture {
@@ -256,6 +281,35 @@ START_TEST(test_failed_wait)
 }
 END_TEST
 
+/* Pipelines are made by several threads: none is left over, whichever fails. */
+START_TEST(test_failed_pipelines)
+{
+    struct shk_device *device = test_device_open(0);
+    struct shk_model *model = NULL;
+    struct shk_session *session = NULL;
+    test_ok(shk_model_load_default(&model, &error), &error);
+    test_ok(shk_session_create(device, model, NULL, &session, &error), &error);
+    int needed = atomic_load(&pipelines);
+    ck_assert_int_gt(needed, 3);
+    shk_session_destroy(&session);
+    for (int left = 0; left < needed; left++) {
+        atomic_store(&pipelines_left, left);
+        ck_assert_int_eq(shk_session_create(device, model, NULL, &session, &error),
+                         SHK_ERROR_OUT_OF_DEVICE_MEMORY);
+        ck_assert_msg(strstr(error.message, "VK_ERROR_OUT_OF_DEVICE_MEMORY") != NULL, "%s", error.message);
+        ck_assert_ptr_null(session);
+        ck_assert_int_eq(atomic_load(&pipelines), 0);
+    }
+    atomic_store(&pipelines_left, INT_MAX);
+    test_ok(shk_session_create(device, model, NULL, &session, &error), &error);
+    ck_assert_int_eq(atomic_load(&pipelines), needed);
+    shk_session_destroy(&session);
+    ck_assert_int_eq(atomic_load(&pipelines), 0);
+    shk_model_destroy(&model);
+    test_device_close(&device);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("lost");
@@ -266,6 +320,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, test_sessions_share_the_loss);
     tcase_add_test(tests, test_failed_submit);
     tcase_add_test(tests, test_failed_wait);
+    tcase_add_test(tests, test_failed_pipelines);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -9,6 +9,7 @@
 
 #include "attr_text.h"
 #include "graph.h"
+#include "hazard_check.h"
 #include "model.h"
 #include "op.h"
 #include "support.h"
@@ -460,6 +461,7 @@ static void run_network(uint64_t seed)
     params.batch_size = frames;
     test_ok(shk_session_create(test_device(), model, &params, &device, &error), &error);
     test_ok(shk_session_create(NULL, model, &params, &cpu, &error), &error);
+    hazard_check(device);
     for (uint32_t batch = 0; batch < 2; batch++) { /* both in flight; the second is not full */
         uint32_t count = SHK_MAX(frames - batch, 1u);
         submit(device, model, seed * 2 + batch, count);

@@ -1,9 +1,11 @@
-/* What ThreadSanitizer has to know of GLib and GStreamer, which come from the system and are not built with it: their locks
- * are futexes and their reference counts are atomics in code that it does not see. This stands between them and their
- * callers, and tells it who waited for whom. Only in builds with -Db_sanitize=thread.
- * SPDX-License-Identifier: LGPL-2.1-or-later
+/* What ThreadSanitizer has to know of GLib and GStreamer, which come from the system and are not built with
+ * it: their locks are futexes and their reference counts are atomics in code that it does not see. This
+ * stands between them and their callers, and tells it who waited for whom. Only in builds with
+ * -Db_sanitize=thread. SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Nothing is hidden: a lock that is not taken is an edge that is not there. */
+ * It tells of no lock that is not taken. It can hide a race all the same: one address stands for a whole
+ * queue or bus, so that who takes something from it comes after all who put something in, not only after the
+ * one who put in this. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <gst/gst.h>
@@ -13,12 +15,12 @@
 #undef g_once_init_leave
 
 /* `real` is the function that this one hides. Its first caller may be any thread. */
-#define REAL(name)                                                                                                    \
-    static __typeof__(&name) real_##name;                                                                             \
-    __typeof__(&name) real = __atomic_load_n(&real_##name, __ATOMIC_RELAXED);                                         \
-    if (!real) {                                                                                                      \
-        real = (__typeof__(&name))dlsym(RTLD_NEXT, #name);                                                            \
-        __atomic_store_n(&real_##name, real, __ATOMIC_RELAXED);                                                       \
+#define REAL(name)                                                                                           \
+    static __typeof__(&name) real_##name;                                                                    \
+    __typeof__(&name) real = __atomic_load_n(&real_##name, __ATOMIC_RELAXED);                                \
+    if (!real) {                                                                                             \
+        real = (__typeof__(&name))dlsym(RTLD_NEXT, #name);                                                   \
+        __atomic_store_n(&real_##name, real, __ATOMIC_RELAXED);                                              \
     }
 
 static void acquire(const volatile void *what)
@@ -33,44 +35,30 @@ static void release(const volatile void *what)
 
 /* ---- locks ---- */
 
-#define LOCK(name, type)                                                                                              \
-    void name(type *lock)                                                                                             \
-    {                                                                                                                 \
-        REAL(name)                                                                                                    \
-        real(lock);                                                                                                   \
-        acquire(lock);                                                                                                \
-    }
+/* GRecMutex and GRWLock are locks of pthread's, which ThreadSanitizer sees by itself. */
 
-#define TRYLOCK(name, type)                                                                                           \
-    gboolean name(type *lock)                                                                                         \
-    {                                                                                                                 \
-        REAL(name)                                                                                                    \
-        gboolean taken = real(lock);                                                                                  \
-        if (taken)                                                                                                    \
-            acquire(lock);                                                                                            \
-        return taken;                                                                                                 \
-    }
+void g_mutex_lock(GMutex *mutex)
+{
+    REAL(g_mutex_lock)
+    real(mutex);
+    acquire(mutex);
+}
 
-#define UNLOCK(name, type)                                                                                            \
-    void name(type *lock)                                                                                             \
-    {                                                                                                                 \
-        REAL(name)                                                                                                    \
-        release(lock);                                                                                                \
-        real(lock);                                                                                                   \
-    }
+gboolean g_mutex_trylock(GMutex *mutex)
+{
+    REAL(g_mutex_trylock)
+    gboolean taken = real(mutex);
+    if (taken)
+        acquire(mutex);
+    return taken;
+}
 
-LOCK(g_mutex_lock, GMutex)
-TRYLOCK(g_mutex_trylock, GMutex)
-UNLOCK(g_mutex_unlock, GMutex)
-LOCK(g_rec_mutex_lock, GRecMutex)
-TRYLOCK(g_rec_mutex_trylock, GRecMutex)
-UNLOCK(g_rec_mutex_unlock, GRecMutex)
-LOCK(g_rw_lock_writer_lock, GRWLock)
-TRYLOCK(g_rw_lock_writer_trylock, GRWLock)
-UNLOCK(g_rw_lock_writer_unlock, GRWLock)
-LOCK(g_rw_lock_reader_lock, GRWLock)
-TRYLOCK(g_rw_lock_reader_trylock, GRWLock)
-UNLOCK(g_rw_lock_reader_unlock, GRWLock)
+void g_mutex_unlock(GMutex *mutex)
+{
+    REAL(g_mutex_unlock)
+    release(mutex);
+    real(mutex);
+}
 
 void g_cond_wait(GCond *cond, GMutex *mutex)
 {
@@ -125,13 +113,14 @@ void g_async_queue_push(GAsyncQueue *queue, gpointer data)
     real(queue, data);
 }
 
-#define POP(name, parameters, ...)                                                                                    \
-    gpointer name parameters                                                                                          \
-    {                                                                                                                 \
-        REAL(name)                                                                                                    \
-        gpointer data = real(__VA_ARGS__);                                                                            \
-        acquire(queue);                                                                                               \
-        return data;                                                                                                  \
+#define POP(name, parameters, ...)                                                                           \
+    gpointer name parameters                                                                                 \
+    {                                                                                                        \
+        REAL(name)                                                                                           \
+        gpointer data = real(__VA_ARGS__);                                                                   \
+        if (data)                                                                                            \
+            acquire(queue);                                                                                  \
+        return data;                                                                                         \
     }
 
 POP(g_async_queue_pop, (GAsyncQueue * queue), queue)
@@ -149,28 +138,21 @@ GstMessage *gst_bus_timed_pop_filtered(GstBus *bus, GstClockTime timeout, GstMes
 {
     REAL(gst_bus_timed_pop_filtered)
     GstMessage *message = real(bus, timeout, types);
-    acquire(bus);
+    if (message)
+        acquire(bus);
     return message;
 }
 
 /* ---- reference counts ---- */
 
-/* The last one frees what the others have used: it comes after them all. */
-#define REF(name, type, result)                                                                                       \
-    result name(type object)                                                                                          \
-    {                                                                                                                 \
-        REAL(name)                                                                                                    \
-        release(object);                                                                                              \
-        return real(object);                                                                                          \
-    }
-
-#define UNREF(name, type)                                                                                             \
-    void name(type object)                                                                                            \
-    {                                                                                                                 \
-        REAL(name)                                                                                                    \
-        release(object);                                                                                              \
-        acquire(object);                                                                                              \
-        real(object);                                                                                                 \
+/* Who drops the last one frees what the others have used, and comes after them all. */
+#define UNREF(name, type)                                                                                    \
+    void name(type object)                                                                                   \
+    {                                                                                                        \
+        REAL(name)                                                                                           \
+        release(object);                                                                                     \
+        acquire(object);                                                                                     \
+        real(object);                                                                                        \
     }
 
 UNREF(gst_mini_object_unref, GstMiniObject *)

@@ -249,6 +249,7 @@ struct shk_session_info {
     uint64_t plan_ns, pack_ns, pipelines_ns, upload_ns, record_ns;
     uint32_t pipelines;  /* compiled */
     uint32_t dispatches; /* per frame, preprocess excluded */
+    uint32_t barriers;   /* per frame, between these; with profile_ops there is one before each op */
     struct shk_memory_report memory;
     uint64_t staging_bytes; /* all slots together */
 };
