@@ -31,7 +31,7 @@ struct shk_epilogue shk_epilogue_lower(struct shk_lowering *lowering, const stru
     if (fused->add) {
         uint32_t residual = op->inputs[SHK_FUSED_RESIDUAL];
         struct shk_view view = shk_lower_view(lowering, residual);
-        p.add = shk_add_describe(shk_lower_graph(lowering), fused->add, fused->add->inputs[0] == residual);
+        p.add = shk_add_describe(shk_lower_model(lowering), fused->add, fused->add->inputs[0] == residual);
         epilogue.residual = view.offset;
         epilogue.residual_stride = view.stride;
     }

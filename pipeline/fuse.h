@@ -6,7 +6,8 @@
  * ops, in the same places, in which
  * - an absorbed op has no inputs and no outputs, and is not lowered;
  * - an op that absorbed others reads and writes what they read and wrote. It runs where it ran before. As input
- *   SHK_FUSED_RESIDUAL it has the other operand of an absorbed ADD.
+ *   SHK_FUSED_RESIDUAL it has the other operand of an absorbed ADD;
+ * - a tensor that holds what a table made of it (fuse_table.c) has the quantization of that.
  * What an op computes, its kernel asks of the op as the model has it: struct shk_fused_op. */
 #ifndef SHK_FUSE_H
 #define SHK_FUSE_H
@@ -21,22 +22,23 @@ struct shk_fused_op {
     uint32_t into;            /* the op that computes it: itself, or another by which it was absorbed */
     /* What it does besides. Rows and columns of padding at the top and at the left of what it reads: */
     int32_t pad_top, pad_left;
-    /* ... and then with each value that it computes, in this order. */
+    /* ... then with each value that it computes, in this order, ... */
     const int8_t *before;     /* NULL, or 256 values: what becomes of -128 first */
     const struct shk_op *add; /* NULL, or the ADD, as the model has it */
     const int8_t *after;      /* as `before`; only with an ADD */
+    /* ... and how it writes them: a pixel's channels as rows of so many, each from a word of its own on. 0: as one row. */
+    uint32_t row_channels;
 };
 
 struct shk_fused {
-    struct shk_graph graph; /* all but the ops is the model's */
+    const struct shk_graph *own; /* the model's */
+    struct shk_graph graph;      /* with ops and tensors of its own */
     struct shk_fused_op *ops;
-    /* Of the model's graph, while fusing: */
-    uint32_t *producer; /* per tensor: op, or UINT32_MAX */
+    /* While fusing: */
+    uint32_t *producer; /* per tensor of the model: the op that writes it there, or UINT32_MAX */
     uint32_t *users;    /* per tensor: inputs of ops, and outputs of the model, that it is */
-    uint32_t *user;     /* per tensor: one of those ops */
-    uint32_t *links;    /* inputs and outputs of ops that absorbed others */
-    int8_t (*tables)[256];
-    uint32_t table_count;
+    uint32_t *links;    /* inputs and outputs of ops that may change */
+    int8_t (*tables)[2][256]; /* per op: before, after */
 };
 
 /* `without`: bits of enum shk_fusion that are left out. `graph` is checked and must outlive *fused.
@@ -45,8 +47,19 @@ enum shk_status shk_fuse(const struct shk_graph *graph, uint32_t without, struct
                          struct shk_error *error);
 void shk_fuse_destroy(struct shk_fused **fused);
 
-/* Absorbs what can be, of the ops there are. `own` is the model's graph. */
-void shk_fuse_pads(struct shk_fused *fused, const struct shk_graph *own);                   /* fuse_pad.c */
-void shk_fuse_epilogues(struct shk_fused *fused, const struct shk_graph *own, uint32_t without); /* fuse_epilogue.c */
+/* ---- inside: one rewrite per file ---- */
+
+/* Op `i` and those that write what it reads, of which it is the only reader: it goes into them if it can. Ops come in
+ * their order. */
+void shk_fuse_pads(struct shk_fused *fused); /* all of them, before everything else */
+void shk_fuse_table(struct shk_fused *fused, uint32_t i);
+void shk_fuse_scales(struct shk_fused *fused, uint32_t i); /* of a concatenation's inputs */
+void shk_fuse_add(struct shk_fused *fused, uint32_t i);
+void shk_fuse_reshape(struct shk_fused *fused, uint32_t i);
+
+/* The op that writes `tensor` as things stand, if it writes nothing else and one input only reads it; else UINT32_MAX. */
+uint32_t shk_fuse_writer(const struct shk_fused *fused, uint32_t tensor);
+/* Op `i` is computed by op `into` from now on, which writes i's output. */
+void shk_fuse_absorb(struct shk_fused *fused, uint32_t i, uint32_t into);
 
 #endif

@@ -26,21 +26,23 @@ static bool reads(const struct shk_op *op, uint32_t tensor)
 }
 
 /* Every user of the padded tensor is an op that takes the border. */
-static bool all_take(const struct shk_fused *fused, const struct shk_graph *own, uint32_t tensor, int8_t value)
+static bool all_take(const struct shk_fused *fused, uint32_t tensor, int8_t value)
 {
+    const struct shk_graph *own = fused->own;
     uint32_t takers = 0;
     for (uint32_t i = 0; i < own->op_count; i++)
         takers += reads(&own->ops[i], tensor) && own->ops[i].def->takes_border(own, &own->ops[i], value);
     return takers > 0 && takers == fused->users[tensor];
 }
 
-void shk_fuse_pads(struct shk_fused *fused, const struct shk_graph *own)
+void shk_fuse_pads(struct shk_fused *fused)
 {
+    const struct shk_graph *own = fused->own;
     for (uint32_t i = 0; i < own->op_count; i++) {
         const struct shk_op *op = &own->ops[i];
         struct shk_pad pad;
         if (!shk_op_is_pad(op) || !is_picture_pad(own, op, &pad) ||
-            !all_take(fused, own, op->outputs[0], (int8_t)pad.value))
+            !all_take(fused, op->outputs[0], (int8_t)pad.value))
             continue;
         for (uint32_t k = own->op_count; k-- > 0;) {
             if (!reads(&own->ops[k], op->outputs[0]))

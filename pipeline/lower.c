@@ -66,6 +66,11 @@ const struct shk_graph *shk_lower_graph(const struct shk_lowering *lowering)
     return lowering->graph;
 }
 
+const struct shk_graph *shk_lower_model(const struct shk_lowering *lowering)
+{
+    return lowering->fused->own;
+}
+
 const struct shk_device *shk_lower_device(const struct shk_lowering *lowering)
 {
     return lowering->device;
@@ -110,16 +115,16 @@ static uint32_t sticky(struct shk_lowering *lowering, enum shk_status status)
 
 static bool can_use(const struct shk_lowering *lowering, const struct shk_op *op, const struct shk_variant *variant)
 {
-    return variant && shk_variant_fits(variant, lowering->graph, op, lowering->device) &&
+    return variant && shk_variant_fits(variant, lowering->fused->own, op, lowering->device) &&
            !shk_variant_is_dropped(variant, op->def, lowering->device);
 }
 
 const struct shk_variant *shk_lower_variant(struct shk_lowering *lowering)
 {
-    const struct shk_op *op = &lowering->graph->ops[lowering->op];
+    const struct shk_op *op = lowering->fused->ops[lowering->op].own;
     const struct shk_variant *forced = shk_variant_find(op->def, lowering->variant);
     const struct shk_variant *chosen = lowering->choices ? lowering->choices[lowering->op] : NULL;
-    if (forced && shk_variant_fits(forced, lowering->graph, op, lowering->device))
+    if (forced && shk_variant_fits(forced, lowering->fused->own, op, lowering->device))
         chosen = forced;
     else
         for (uint32_t i = 0; i < op->def->variant_count && !can_use(lowering, op, chosen); i++)

@@ -34,11 +34,14 @@ struct shk_dispatch {
     uint32_t uniform_offset; /* bytes into the parameter buffer at which binding SHK_BINDING_UNIFORM starts */
 };
 
+/* Fused (fuse.h). */
 const struct shk_graph *shk_lower_graph(const struct shk_lowering *lowering);
 const struct shk_device *shk_lower_device(const struct shk_lowering *lowering);
 /* What the session was created with (thresholds that override the model's). Never NULL. */
 const struct shk_session_params *shk_lower_session_params(const struct shk_lowering *lowering);
 
+/* The graph as the model has it, for struct shk_fused_op. */
+const struct shk_graph *shk_lower_model(const struct shk_lowering *lowering);
 /* What else the op that is being lowered does, for ops that it absorbed (fuse.h). */
 const struct shk_fused_op *shk_lower_fused(const struct shk_lowering *lowering);
 

@@ -39,6 +39,7 @@ struct shk_storage {
     uint32_t stride; /* words between rows; resolved views use it as it is */
     uint32_t first, last; /* steps of the tensor itself */
     bool used;
+    bool dense; /* the stride must be the row's: what is uploaded, and what is written by a kernel that wants it */
 };
 
 /* Fills one entry per tensor. Views (RESHAPE) share where the layout allows; concatenations too, unless

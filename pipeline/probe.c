@@ -89,48 +89,61 @@ static enum shk_status fill_graph(struct shk_graph *to, const struct shk_graph *
     return shk_graph_set_io(to, inputs, 1, &output, 1, error);
 }
 
-/* Adds an op that `fused` has in another one, behind the model's output. The other operand of an ADD is an input. */
-static enum shk_status append(struct shk_graph *to, const struct shk_graph *graph, const struct shk_op *op,
-                              uint32_t tensor, uint32_t *inputs, uint32_t *input_count, struct shk_error *error)
+/* Adds an op of one or two inputs behind the model's output, which takes its place. */
+static enum shk_status append(struct shk_graph *to, const struct shk_op_spelling *spelling, const void *attrs,
+                              const uint32_t *inputs, uint32_t input_count, const struct shk_tensor *like,
+                              struct shk_error *error)
 {
-    struct shk_shape shape = to->tensors[to->outputs[0]].shape;
-    uint32_t operands[2] = {to->outputs[0], to->outputs[0]}, output;
-    struct shk_op *copy;
-    enum shk_status status = SHK_OK;
-    for (uint32_t i = 0; i < op->input_count && !status; i++)
-        if (op->inputs[i] != tensor) {
-            struct shk_tensor other = graph->tensors[op->inputs[i]];
-            other.data = NULL;
-            status = copy_tensor(to, &other, &shape, &operands[i], error);
-            inputs[(*input_count)++] = operands[i];
-        }
+    struct shk_op *op;
+    uint32_t output;
+    enum shk_status status = copy_tensor(to, like, &to->tensors[to->outputs[0]].shape, &output, error);
     if (!status)
-        status = copy_tensor(to, shk_op_output(graph, op, 0), &shape, &output, error);
-    if (!status)
-        status = shk_graph_add_op(to, op->spelling, operands, op->input_count, &output, 1, &copy, error);
+        status = shk_graph_add_op(to, spelling, inputs, input_count, &output, 1, &op, error);
     if (status)
         return status;
-    memcpy(copy->attrs, op->attrs, op->def->attrs_size);
-    return shk_graph_set_io(to, inputs, *input_count, &output, 1, error);
+    if (attrs)
+        memcpy(op->attrs, attrs, op->def->attrs_size);
+    return shk_graph_set_io(to, to->inputs, to->input_count, &output, 1, error);
 }
 
-/* A small form of the op with the ops behind it that it absorbed, which a session fuses again. */
+/* Any table does: what it holds is no part of the kernel. */
+static enum shk_status append_table(struct shk_graph *to, struct shk_error *error)
+{
+    const struct shk_tensor like = to->tensors[to->outputs[0]];
+    return append(to, shk_op_find_name("LEAKY_RELU"), NULL, &to->outputs[0], 1, &like, error);
+}
+
+/* The other operand becomes an input of the model. */
+static enum shk_status append_add(struct shk_graph *to, const struct shk_graph *graph, const struct shk_op *add,
+                                  struct shk_error *error)
+{
+    uint32_t inputs[2] = {to->inputs[0], SHK_TENSOR_NONE}, operands[2] = {to->outputs[0], SHK_TENSOR_NONE};
+    struct shk_tensor other = *shk_op_input(graph, add, 1);
+    other.data = NULL;
+    enum shk_status status = copy_tensor(to, &other, &to->tensors[to->outputs[0]].shape, &inputs[1], error);
+    operands[1] = inputs[1];
+    if (!status)
+        status = shk_graph_set_io(to, inputs, 2, to->outputs, 1, error);
+    if (!status)
+        status = append(to, add->spelling, add->attrs, operands, 2, shk_op_output(graph, add, 0), error);
+    return status;
+}
+
+/* A small form of the op with ops like those behind it that it absorbed, which a session fuses again. */
 static enum shk_status fused_model(const struct shk_fused *fused, uint32_t op, struct shk_model **model,
                                    struct shk_error *error)
 {
-    const struct shk_graph *graph = &fused->graph;
-    struct shk_graph *some = shk_graph_create(graph->name);
+    const struct shk_fused_op *f = &fused->ops[op];
+    struct shk_graph *some = shk_graph_create(fused->own->name);
     if (!some)
         return shk_fail_oom(error, sizeof(*some), "a graph");
-    const struct shk_op *own = fused->ops[op].own;
-    enum shk_status status = fill_graph(some, graph, own, true, error);
-    uint32_t inputs[2], input_count = 1, tensor = own->outputs[0];
-    inputs[0] = status ? 0 : some->inputs[0];
-    for (uint32_t i = op + 1; i < graph->op_count && !status; i++)
-        if (fused->ops[i].into == op) {
-            status = append(some, graph, fused->ops[i].own, tensor, inputs, &input_count, error);
-            tensor = fused->ops[i].own->outputs[0];
-        }
+    enum shk_status status = fill_graph(some, fused->own, f->own, true, error);
+    if (!status && f->before)
+        status = append_table(some, error);
+    if (!status && f->add)
+        status = append_add(some, fused->own, f->add, error);
+    if (!status && f->after)
+        status = append_table(some, error);
     if (!status)
         return shk_model_from_graph(&some, model, error);
     shk_graph_destroy(&some);

@@ -38,15 +38,19 @@ static void use(struct shk_storage *storage, uint32_t tensor, uint32_t step)
 static void find_lifetimes(const struct shk_graph *graph, bool keep_tensors, struct shk_storage *storage)
 {
     uint32_t end = graph->op_count + 1;
-    for (uint32_t i = 0; i < graph->input_count; i++)
+    for (uint32_t i = 0; i < graph->input_count; i++) {
         use(storage, graph->inputs[i], 0);
+        storage[graph->inputs[i]].dense = true;
+    }
     for (uint32_t i = 0; i < graph->op_count; i++) {
         const struct shk_op *op = &graph->ops[i];
         for (uint32_t k = 0; k < op->input_count; k++)
             if (op->inputs[k] != SHK_TENSOR_NONE && !(k < 32 && op->def->parameter_inputs >> k & 1))
                 use(storage, op->inputs[k], i + 1);
-        for (uint32_t k = 0; k < op->output_count; k++)
+        for (uint32_t k = 0; k < op->output_count; k++) {
             use(storage, op->outputs[k], i + 1);
+            storage[op->outputs[k]].dense |= op->dense_output;
+        }
     }
     for (uint32_t i = 0; i < graph->output_count; i++)
         use(storage, graph->outputs[i], end);
@@ -58,14 +62,6 @@ static void find_lifetimes(const struct shk_graph *graph, bool keep_tensors, str
         if (graph->tensors[t].data)
             storage[t].first = 0;
     }
-}
-
-static bool is_input(const struct shk_graph *graph, uint32_t tensor)
-{
-    for (uint32_t i = 0; i < graph->input_count; i++)
-        if (graph->inputs[i] == tensor)
-            return true;
-    return false;
 }
 
 static bool is_inside(const struct shk_storage *storage, uint32_t tensor, uint32_t ancestor)
@@ -102,7 +98,7 @@ static void share_view(const struct shk_graph *graph, const struct shk_op *op, s
     if (graph->tensors[in].data || graph->tensors[in].dtype != graph->tensors[out].dtype ||
         !same_rows(graph, storage, in, out))
         return;
-    bool input_must_be_dense = is_input(graph, in) && storage[out].stride != shk_view_dense(&graph->tensors[out]).words;
+    bool input_must_be_dense = storage[in].dense && storage[out].stride != shk_view_dense(&graph->tensors[out]).words;
     if (storage[in].parent == SHK_TENSOR_NONE && !input_must_be_dense && !is_inside(storage, out, in))
         adopt(graph, storage, in, out);
     else if (storage[out].parent == SHK_TENSOR_NONE && !is_inside(storage, in, out))
@@ -152,7 +148,7 @@ static void share_concat(const struct shk_graph *graph, const struct shk_op *op,
         at += last ? part_view.channels : part_view.rows;
         bool dense = storage[out].stride == part_view.words;
         bool free_to_move = storage[in].parent == SHK_TENSOR_NONE && !part->data && same_quant(part, whole) &&
-                            (dense || !is_input(graph, in)) && !is_inside(storage, out, in);
+                            (dense || !storage[in].dense) && !is_inside(storage, out, in);
         if (!fits || !free_to_move)
             continue;
         storage[in].parent = out;

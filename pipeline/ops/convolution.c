@@ -143,10 +143,9 @@ struct shk_conv shk_conv_describe(const struct shk_graph *graph, const struct sh
 
 struct shk_conv shk_conv_lowered(const struct shk_lowering *lowering, const struct shk_op *op)
 {
-    const struct shk_graph *graph = shk_lower_graph(lowering);
     const struct shk_fused_op *fused = shk_lower_fused(lowering);
-    const struct shk_shape *in = &shk_op_input(graph, op, SHK_CONV_INPUT)->shape;
-    struct shk_conv c = shk_conv_describe(graph, fused->own);
+    const struct shk_shape *in = &shk_op_input(shk_lower_graph(lowering), op, SHK_CONV_INPUT)->shape;
+    struct shk_conv c = shk_conv_describe(shk_lower_model(lowering), fused->own);
     c.input_height = in->dims[1];
     c.input_width = in->dims[2];
     c.pad_top += fused->pad_top;

@@ -258,7 +258,7 @@ static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c
 
 static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op *op, struct shk_error *error)
 {
-    const struct shk_graph *graph = shk_lower_graph(lowering);
+    const struct shk_graph *graph = shk_lower_model(lowering);
     const struct shk_op *own = shk_lower_fused(lowering)->own;
     struct shk_conv c = shk_conv_lowered(lowering, op);
     struct shk_view in = shk_lower_view(lowering, op->inputs[SHK_CONV_INPUT]);

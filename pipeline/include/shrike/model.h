@@ -112,11 +112,15 @@ SHK_API void shk_model_get_op(const struct shk_model *model, uint32_t index, str
 enum shk_fusion {
     SHK_FUSION_PAD = 1 << 0,   /* PAD: by the convolution or maximum pool behind it, which reads past the edge instead */
     SHK_FUSION_ADD = 1 << 1,   /* ADD: by the convolution in front of it, which reads the other operand */
-    SHK_FUSION_TABLE = 1 << 2, /* LEAKY_RELU, LOGISTIC, QUANTIZE from int8 and the like: by the convolution in front */
-    SHK_FUSION_ALL = (1 << 3) - 1,
+    /* LEAKY_RELU, LOGISTIC, QUANTIZE from int8 and the like, and what a CONCATENATION does to parts with scales of their
+     * own: by the convolutions in front, also through RESHAPE and CONCATENATION */
+    SHK_FUSION_TABLE = 1 << 2,
+    SHK_FUSION_RESHAPE = 1 << 3, /* RESHAPE that cuts channels into rows: by the convolution in front of it */
+    SHK_FUSION_ALL = (1 << 4) - 1,
 };
 
-/* into[i]: the op whose dispatch computes op i in a device session with this no_fusion; i itself if it was not fused.
+/* into[i]: the op that op i is fused into in a device session with this no_fusion; i itself if it was not fused. An op that
+ * goes through a CONCATENATION, into what is in front of that, is said to be in the CONCATENATION.
  * `count` must be shk_model_op_count(). Errors: SHK_ERROR_INVALID_ARGUMENT (count), out of memory. */
 SHK_API enum shk_status shk_model_get_fusion(const struct shk_model *model, uint32_t no_fusion, uint32_t *into,
                                              uint32_t count, struct shk_error *error);
