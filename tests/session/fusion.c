@@ -471,6 +471,36 @@ START_TEST(a_sum_is_not_cut)
 }
 END_TEST
 
+START_TEST(to_rows_nothing_is_added)
+{
+    struct net n = net(6);
+    convolve(&n, 10, true);
+    cut(&n, 5);
+    const int32_t rows = HEIGHT * WIDTH * 2, dims[] = {1, rows, 5};
+    int32_t x = n.x, c = constant(&n, 3, dims, 0.03f);
+    op(&n, "ADD", (int32_t[]){x, c}, 2, tensor(&n, 3, dims, 0.05f, 4), NULL);
+    check(finish(&n, &n.x, 1), 0, 0, 2);
+}
+END_TEST
+
+/* Rows of five at the end of rows of thirteen: their storage has gaps, which the convolution does not know. */
+START_TEST(rows_stay_without_gaps)
+{
+    struct net n = net(6);
+    int32_t x = n.x, parts[2];
+    convolve(&n, 16, true);
+    cut(&n, 8);
+    parts[0] = n.x;
+    n.x = x;
+    n.channels = 6;
+    convolve(&n, 10, true);
+    cut(&n, 5);
+    parts[1] = n.x;
+    op(&n, "CONCATENATION", parts, 2, tensor(&n, 3, (int32_t[]){1, HEIGHT * WIDTH * 2, 13}, 0.05f, 5), "axis=2");
+    check(finish(&n, &n.x, 1), 0, 1, 2, 2, 4);
+}
+END_TEST
+
 /* Three heads of an SSD: rows of five classes and parts with scales of their own, joined, behind it a LOGISTIC. */
 static struct shk_model *heads(enum shk_dtype dtype, uint32_t axis, bool logistic)
 {
@@ -565,6 +595,8 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, rows_of_channels_are_written_at_once);
     tcase_add_test(tcase, rows_of_whole_words_are_the_same_words);
     tcase_add_test(tcase, a_sum_is_not_cut);
+    tcase_add_test(tcase, to_rows_nothing_is_added);
+    tcase_add_test(tcase, rows_stay_without_gaps);
     tcase_add_test(tcase, maps_go_through_concatenations);
     tcase_add_test(tcase, parts_with_scales_of_their_own_cost_nothing);
     tcase_add_test(tcase, what_is_no_kind_is_refused);
