@@ -90,6 +90,8 @@ static void clear_absorbed(struct shk_fused *fused)
 
 static void fuse(struct shk_fused *fused, uint32_t without)
 {
+    if (!(without & SHK_FUSION_INPUT))
+        shk_fuse_input(fused);
     if (!(without & SHK_FUSION_PAD))
         shk_fuse_pads(fused);
     for (uint32_t i = 0; i < fused->own->op_count; i++) {

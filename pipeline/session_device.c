@@ -13,6 +13,12 @@ static size_t element_size(const struct shk_session *session, uint32_t tensor)
     return shk_dtype_size(session->graph->tensors[tensor].dtype);
 }
 
+/* Where input i is written to: another tensor than the model's, if an op behind it is fused into that. */
+static const struct shk_view *input_view(const struct shk_session *session, uint32_t i)
+{
+    return &session->plan->views[session->fused->graph.inputs[i]];
+}
+
 /* Lays the views of `tensors` out one after the other; returns the bytes in all. */
 static uint64_t lay_out(const struct shk_session *session, const uint32_t *tensors, uint32_t count,
                         uint64_t *offsets)
@@ -54,12 +60,13 @@ static enum shk_status plan_and_pack(struct shk_session *session, struct shk_err
     session->output_offsets = calloc(graph->output_count, sizeof(uint64_t));
     if (!session->input_offsets || !session->output_offsets)
         return shk_fail_oom(error, graph->output_count * sizeof(uint64_t), "model outputs");
-    session->input_bytes = lay_out(session, graph->inputs, graph->input_count, session->input_offsets);
+    session->input_bytes = lay_out(session, session->fused->graph.inputs, graph->input_count, session->input_offsets);
     session->output_bytes = lay_out(session, graph->outputs, graph->output_count, session->output_offsets);
     uint64_t planned = shk_time_ns();
     status = lower(session, error);
     if (status)
         return status;
+    shk_fused_quantize_levels(session->fused, session->tables, SHK_PREPROCESS_TABLE_WORDS);
     session->table_offset = shk_lower_params(&session->lowering, session->tables, sizeof(session->tables), 16);
     session->info.plan_ns = planned - start;
     session->info.pack_ns = shk_time_ns() - planned;
@@ -251,8 +258,9 @@ static void device_destroy(struct shk_session *session)
 static enum shk_status device_stream(struct shk_session *session, struct shk_stream *stream, struct shk_error *error)
 {
     struct shk_dispatch dispatch = {0};
-    shk_preprocess_dispatch(&stream->preprocess, &session->plan->views[session->graph->inputs[0]],
-                            session->table_offset, &dispatch);
+    if (session->fused->quantize)
+        stream->preprocess.float_output = false;
+    shk_preprocess_dispatch(&stream->preprocess, input_view(session, 0), session->table_offset, &dispatch);
     shk_lowered_from(&stream->dispatch, &dispatch);
     enum shk_status status = shk_kernels_build(&session->kernels, &stream->dispatch, 1, error);
     if (!status)
@@ -288,8 +296,12 @@ static void device_write_tensors(struct shk_session *session, struct shk_frame_s
 {
     for (uint32_t i = 0; i < session->graph->input_count; i++) {
         uint32_t tensor = session->graph->inputs[i];
-        const struct shk_view *view = &session->plan->views[tensor];
+        const struct shk_view *view = input_view(session, i);
         uint8_t *words = (uint8_t *)slot->staging->info.map + lane * session->input_bytes + session->input_offsets[i];
+        if (session->fused->quantize) {
+            shk_fused_quantize_input(session->fused, view, inputs[i], words);
+            continue;
+        }
         shk_rows_pack(view, element_size(session, tensor), inputs[i], words);
         if (session->graph->tensors[tensor].legacy_uint8)
             shk_flip_sign(words, words, shk_view_bytes(view));

@@ -96,7 +96,7 @@ static void print_ops(const struct bench *bench)
         if (bench->ops[i].into == i)
             table_cell(table, "%s", bench_bound_string(bench->ops[i].bound));
         else
-            table_cell(table, "in op %u", bench->ops[i].into);
+            cli_fused_cell(table, bench->ops[i].into, i);
     }
     table_finish(table);
     printf("\n");
@@ -218,7 +218,7 @@ static void json_ops(JsonBuilder *b, const struct bench *bench)
         if (bench->ops[i].bound)
             json_string(b, "bound", bench_bound_string(bench->ops[i].bound));
         if (bench->ops[i].into != i)
-            json_integer(b, "fused_into", bench->ops[i].into);
+            json_integer(b, "fused_into", (gint32)bench->ops[i].into);
         json_builder_end_object(b);
     }
     json_builder_end_array(b);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "table.h"
+
 int cli_fail(int code, const char *format, ...)
 {
     va_list ap;
@@ -76,7 +78,8 @@ gboolean cli_parse_no_fusion(const char *option, const char *list, gpointer data
         const char *name;
         uint32_t bits;
     } kinds[] = {
-        {"all", SHK_FUSION_ALL}, {"pad", SHK_FUSION_PAD}, {"add", SHK_FUSION_ADD}, {"table", SHK_FUSION_TABLE},
+        {"all", SHK_FUSION_ALL},     {"pad", SHK_FUSION_PAD},         {"add", SHK_FUSION_ADD},
+        {"table", SHK_FUSION_TABLE}, {"reshape", SHK_FUSION_RESHAPE}, {"input", SHK_FUSION_INPUT},
     };
     struct cli *cli = data;
     char **names = g_strsplit(list, ",", -1);
@@ -90,7 +93,7 @@ gboolean cli_parse_no_fusion(const char *option, const char *list, gpointer data
             }
         if (!good)
             g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                        "%s=%s: '%s' is no kind of fusion; there are pad, add, table, and all", option, list, names[i]);
+                        "%s=%s: '%s' is no kind of fusion; there are pad, add, table, reshape, input, and all", option, list, names[i]);
     }
     g_strfreev(names);
     return good;
@@ -213,6 +216,14 @@ int cli_fusion(const struct cli *cli, uint32_t **into)
     struct shk_error error;
     *into = g_new0(uint32_t, count + 1);
     return shk_model_get_fusion(cli->model, cli->no_fusion, *into, count, &error) ? cli_fail_status(&error) : CLI_OK;
+}
+
+void cli_fused_cell(struct table *table, uint32_t into, uint32_t op)
+{
+    if (into == UINT32_MAX)
+        table_cell(table, "in preprocess");
+    else
+        table_cell(table, into == op ? "" : "in op %u", into);
 }
 
 int cli_check_output(const char *option, const char *path)

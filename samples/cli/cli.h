@@ -67,7 +67,7 @@ int cli_fail_gerror(int code, GError *error);
 /* The option --no-fusion[=LIST], for the entries of a subcommand. */
 #define CLI_NO_FUSION                                                                                            \
     {"no-fusion", 0, 0, G_OPTION_ARG_CALLBACK, cli_parse_no_fusion,                                              \
-     "Give ops dispatches of their own that others could do: all, or those of a list (pad,add,table)", "LIST"}
+     "Give ops dispatches of their own that others could do: all, or those of a list (pad,add,table,reshape,input)", "LIST"}
 gboolean cli_parse_no_fusion(const char *option, const char *list, gpointer data, GError **error);
 
 /* Parses argv (argv[0] is the subcommand) with `entries` and the options of every subcommand. `min` and `max`
@@ -92,6 +92,10 @@ struct shk_session_params cli_session_params(const struct cli *cli);
 
 /* What is fused into what (shk_model_get_fusion), to be freed with g_free(). */
 int cli_fusion(const struct cli *cli, uint32_t **into);
+
+/* "in op 12", "in preprocess", or nothing. In JSON it is the member fused_into, -1 for preprocess. */
+struct table;
+void cli_fused_cell(struct table *table, uint32_t into, uint32_t op);
 
 /* Refuses a file that cannot be written, with a message that names the option, before anything is measured. `path`
  * NULL is fine. */

@@ -103,7 +103,7 @@ static void print_ops(const struct shk_model *model, const uint32_t *into, struc
         table_take(table, cli_tensor(&out));
         table_take(table, quantization(&out));
         table_cell(table, "%s", op.attributes);
-        table_cell(table, into[i] == i ? "" : "in op %u", into[i]);
+        cli_fused_cell(table, into[i], i);
         table_cell(table, "%" G_GUINT64_FORMAT, op.macs);
         table_cell(table, "%" G_GUINT64_FORMAT, op.flops);
         table_cell(table, "%" G_GUINT64_FORMAT, op.parameters);
@@ -166,7 +166,7 @@ static void json_op(JsonBuilder *b, const struct shk_model *model, const uint32_
     json_string(b, "kind", kind_names[op_kind(model, &op)]);
     json_string(b, "attributes", op.attributes);
     if (into[index] != index)
-        json_integer(b, "fused_into", into[index]);
+        json_integer(b, "fused_into", (gint32)into[index]);
     json_integer(b, "macs", op.macs);
     json_integer(b, "flops", op.flops);
     json_integer(b, "parameters", op.parameters);

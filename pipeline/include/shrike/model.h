@@ -116,11 +116,13 @@ enum shk_fusion {
      * own: by the convolutions in front, also through RESHAPE and CONCATENATION */
     SHK_FUSION_TABLE = 1 << 2,
     SHK_FUSION_RESHAPE = 1 << 3, /* RESHAPE that cuts channels into rows: by the convolution in front of it */
-    SHK_FUSION_ALL = (1 << 4) - 1,
+    SHK_FUSION_INPUT = 1 << 4,   /* QUANTIZE behind the input of a model that takes pictures: by preprocessing */
+    SHK_FUSION_ALL = (1 << 5) - 1,
 };
 
 /* into[i]: the op that op i is fused into in a device session with this no_fusion; i itself if it was not fused. An op that
- * goes through a CONCATENATION, into what is in front of that, is said to be in the CONCATENATION.
+ * goes through a CONCATENATION, into what is in front of that, is said to be in the CONCATENATION. UINT32_MAX: into
+ * preprocessing.
  * `count` must be shk_model_op_count(). Errors: SHK_ERROR_INVALID_ARGUMENT (count), out of memory. */
 SHK_API enum shk_status shk_model_get_fusion(const struct shk_model *model, uint32_t no_fusion, uint32_t *into,
                                              uint32_t count, struct shk_error *error);
