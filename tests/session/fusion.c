@@ -554,6 +554,86 @@ START_TEST(parts_with_scales_of_their_own_cost_nothing)
 }
 END_TEST
 
+/* ---- the input ---- */
+
+/* A picture of `dtype`, quantized by an op of the model. */
+static struct shk_model *quantized(enum shk_dtype dtype)
+{
+    const int32_t dims[] = {1, HEIGHT, WIDTH, 3};
+    const float scale = 0.01f;
+    const int32_t zero_point = dtype == SHK_DTYPE_UINT8 ? 131 : 3;
+    struct net n = {.b = shk_builder_create(), .rng = {3}};
+    n.dtype = SHK_DTYPE_INT8;
+    n.x = shk_builder_tensor(n.b, "picture", dtype, 4, dims, dtype != SHK_DTYPE_FLOAT32, &scale, &zero_point, 0, NULL, 0);
+    shk_builder_set_inputs(n.b, &n.x, 1);
+    int32_t x = n.x, y = activation(&n, HEIGHT, WIDTH, 3, -7);
+    op(&n, "QUANTIZE", &x, 1, y, NULL);
+    convolve(&n, 5, true);
+    return finish(&n, &n.x, 1);
+}
+
+/* What a frame gives with mean and std of the user's own. */
+static void run_frame(struct shk_device *device, struct shk_model *model, uint32_t no_fusion, uint8_t *out, size_t bytes)
+{
+    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
+    struct shk_frame_format format = {.format = SHK_FORMAT_RGB, .width = 13, .height = 11};
+    struct shk_session *session = NULL;
+    struct shk_result result;
+    struct test_rng rng = {5};
+    uint8_t pixels[13 * 11 * 3];
+    struct shk_frame frame = {.plane = {pixels}, .stride = {13 * 3}, .plane_size = {sizeof(pixels)}};
+    test_random_bytes(&rng, pixels, sizeof(pixels));
+    for (int i = 0; i < 3; i++) {
+        params.mean[i] = 100.0f + 9.0f * (float)i;
+        params.std[i] = 60.0f;
+    }
+    params.no_fusion = no_fusion;
+    test_ok(shk_session_create(device, model, &params, &session, &error), &error);
+    test_ok(shk_session_configure(session, &format, &error), &error);
+    test_ok(shk_session_submit(session, &frame, NULL, &error), &error);
+    test_ok(shk_session_wait(session, UINT64_MAX, &result, &error), &error);
+    test_ok(shk_session_read_output(session, result.ticket, 0, 0, out, bytes, &error), &error);
+    shk_session_release(session, result.ticket);
+    shk_session_destroy(&session);
+}
+
+START_TEST(pictures_are_quantized_as_they_are_written)
+{
+    static const enum shk_dtype types[] = {SHK_DTYPE_INT8, SHK_DTYPE_UINT8, SHK_DTYPE_FLOAT32};
+    enum { BYTES = HEIGHT * WIDTH * 5 };
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        struct shk_model *model = quantized(types[i]);
+        uint8_t fused[BYTES], plain[BYTES], wanted[BYTES];
+        run_frame(test_device(), model, 0, fused, BYTES);
+        run_frame(test_device(), model, SHK_FUSION_INPUT, plain, BYTES);
+        run_frame(NULL, model, 0, wanted, BYTES);
+        ck_assert_mem_eq(plain, wanted, BYTES);
+        ck_assert_mem_eq(fused, wanted, BYTES);
+        check(model, UINT32_MAX, 1); /* raw tensors */
+    }
+}
+END_TEST
+
+START_TEST(an_input_that_others_see_is_quantized_behind)
+{
+    struct net n = net(3);
+    int32_t x = n.x, outputs[2];
+    op(&n, "QUANTIZE", &x, 1, activation(&n, HEIGHT, WIDTH, 3, -7), NULL);
+    outputs[0] = n.x;
+    op(&n, "QUANTIZE", &x, 1, activation(&n, HEIGHT, WIDTH, 3, 4), NULL);
+    outputs[1] = n.x;
+    check(finish(&n, outputs, 2), 0, 1);
+    n = net(4); /* no picture */
+    x = n.x;
+    op(&n, "QUANTIZE", &x, 1, activation(&n, HEIGHT, WIDTH, 4, -7), NULL);
+    check(finish(&n, &n.x, 1), 0);
+    n = net(3); /* nothing but that */
+    x = n.x;
+    op(&n, "QUANTIZE", &x, 1, activation(&n, HEIGHT, WIDTH, 3, -7), NULL);
+    check(finish(&n, &n.x, 1), UINT32_MAX);
+}
+END_TEST
+
 /* ---- refusals ---- */
 
 START_TEST(what_is_no_kind_is_refused)
@@ -597,6 +677,8 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, rows_stay_without_gaps);
     tcase_add_test(tcase, maps_go_through_concatenations);
     tcase_add_test(tcase, parts_with_scales_of_their_own_cost_nothing);
+    tcase_add_test(tcase, pictures_are_quantized_as_they_are_written);
+    tcase_add_test(tcase, an_input_that_others_see_is_quantized_behind);
     tcase_add_test(tcase, what_is_no_kind_is_refused);
     suite_add_tcase(suite, tcase);
     return suite;
