@@ -97,6 +97,11 @@ struct shk_op_def {
     /* True if output 0 may share the storage of input `input` at the same (row, element) position with no
      * kernel at all: RESHAPE and friends. The planner decides whether the layout allows it. */
     bool is_view;
+    /* The input whose parts the outputs are, one behind the other along one dimension, unchanged. NULL: not such an op. */
+    uint32_t (*split_input)(const struct shk_op *op);
+    /* Bit i: output 0 may be written in place of input i, if both have one shape and type: the kernel reads every word of
+     * it only before it writes the word there, in the same invocation. */
+    uint32_t in_place_inputs;
 
     /* ---- fusion: see fuse.h ---- */
 

@@ -172,17 +172,6 @@ static struct shk_move piece(const struct shk_lowering *lowering, const struct s
     return move;
 }
 
-/* The planner has put the input where the piece goes. */
-static bool in_place(const struct shk_move *move)
-{
-    if (move->src != move->dst)
-        return false;
-    for (uint32_t k = 0; k < move->rank; k++)
-        if (move->n[k] > 1 && move->src_steps[k] != move->dst_steps[k])
-            return false;
-    return true;
-}
-
 static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op *op, struct shk_error *error)
 {
     const struct shk_graph *graph = shk_lower_graph(lowering);
@@ -198,7 +187,7 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
             shk_concat_table(in, out, table);
             move.table = table;
         }
-        if (!move.table && in_place(&move))
+        if (!move.table && shk_move_is_in_place(&move))
             continue;
         if (emitted && move.element_bytes == 1 && move.dst % 4)
             shk_lower_barrier(lowering); /* the piece before ends in this one's first word */

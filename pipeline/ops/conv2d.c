@@ -448,5 +448,6 @@ const struct shk_op_def shk_op_conv2d = {
     .variant_count = SHK_ARRAY_LEN(variants),
     .fits = fits,
     .takes_border = shk_conv_takes_border,
+    .in_place_inputs = 1u << SHK_FUSED_RESIDUAL,
     .absorbs = SHK_FUSION_ADD | SHK_FUSION_TABLE | SHK_FUSION_RESHAPE,
 };

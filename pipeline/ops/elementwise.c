@@ -295,4 +295,5 @@ const struct shk_op_def shk_op_elementwise = {
     .check = check,
     .reference = reference,
     .lower = lower,
+    .in_place_inputs = 1 | 2,
 };

@@ -152,4 +152,5 @@ const struct shk_op_def shk_op_quantize = {
     .reference = reference,
     .lower = lower,
     .table = table,
+    .in_place_inputs = 1,
 };

@@ -247,4 +247,5 @@ const struct shk_op_def shk_op_unary = {
     .reference = reference,
     .lower = lower,
     .table = table,
+    .in_place_inputs = 1,
 };
