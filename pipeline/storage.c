@@ -219,7 +219,7 @@ static void share_in_place(const struct shk_graph *graph, uint32_t index, struct
         struct shk_view whole = shk_view_dense(&graph->tensors[root]), view = shk_view_dense(&graph->tensors[out]);
         if (times != 1 || graph->tensors[in].data || graph->tensors[in].dtype != graph->tensors[out].dtype ||
             !shk_shape_equal(&graph->tensors[in].shape, &graph->tensors[out].shape) ||
-            shk_view_bytes(&whole) != shk_view_bytes(&view) || storage[in].last != index + 1 || storage[in].is_parent ||
+            shk_view_bytes(&whole) != shk_view_bytes(&view) || storage[in].last != index + 1 ||
             storage[in].parent != SHK_TENSOR_NONE ||
             (storage[in].dense && storage[out].stride != view.words) || !is_over_in_time(storage, in, out))
             continue;
