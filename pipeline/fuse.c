@@ -16,8 +16,8 @@ static enum shk_status allocate(struct shk_fused *fused, const struct shk_graph 
     fused->users = calloc(tensors, sizeof(*fused->users));
     fused->links = calloc(ops, (SHK_FUSED_INPUTS + 1) * sizeof(*fused->links));
     fused->tables = calloc(ops, sizeof(*fused->tables));
-    if (!fused->graph.ops || !fused->graph.tensors || !fused->ops || !fused->producer || !fused->users || !fused->links ||
-        !fused->tables)
+    if (!fused->graph.ops || !fused->graph.tensors || !fused->ops || !fused->producer || !fused->users ||
+        !fused->links || !fused->tables)
         return shk_fail_oom(error, ops * sizeof(*fused->ops), "fusion");
     return SHK_OK;
 }

@@ -45,7 +45,8 @@ void shk_fused_quantize_levels(const struct shk_fused *fused, uint32_t *levels, 
 }
 
 /* Without gaps between the rows, as inputs are. */
-void shk_fused_quantize_input(const struct shk_fused *fused, const struct shk_view *view, const void *values, uint8_t *words)
+void shk_fused_quantize_input(const struct shk_fused *fused, const struct shk_view *view, const void *values,
+                              uint8_t *words)
 {
     int8_t table[256] = {0};
     fused->quantize->def->table(fused->own, fused->quantize, table);

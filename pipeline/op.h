@@ -110,8 +110,8 @@ struct shk_op_def {
     bool (*table)(const struct shk_graph *graph, const struct shk_op *op, int8_t values[256]);
     /* Whether reading past the edge of input 0 gives what a border of `value` around it would. NULL: never. */
     bool (*takes_border)(const struct shk_graph *graph, const struct shk_op *op, int8_t value);
-    /* SHK_FUSION_ADD, SHK_FUSION_TABLE, SHK_FUSION_RESHAPE: what its kernel does with its output as well. Such an op, and one that takes
-     * borders, has at most three inputs, and one output. */
+    /* SHK_FUSION_ADD, SHK_FUSION_TABLE, SHK_FUSION_RESHAPE: what its kernel does with its output as well. Such an op, and
+     * one that takes borders, has at most three inputs, and one output. */
     uint32_t absorbs;
 };
 

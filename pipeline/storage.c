@@ -120,7 +120,8 @@ static void share_view(const struct shk_graph *graph, const struct shk_op *op, s
     if (storage[in].parent == SHK_TENSOR_NONE && !input_must_be_dense && !is_inside(storage, out, in) &&
         is_over_in_time(storage, in, out))
         adopt(graph, storage, in, out);
-    else if (storage[out].parent == SHK_TENSOR_NONE && !is_inside(storage, in, out) && is_over_in_time(storage, out, in))
+    else if (storage[out].parent == SHK_TENSOR_NONE && !is_inside(storage, in, out) &&
+             is_over_in_time(storage, out, in))
         adopt(graph, storage, out, in);
 }
 
@@ -161,8 +162,9 @@ static void share_concat(const struct shk_graph *graph, const struct shk_op *op,
         const struct shk_tensor *part = &graph->tensors[in];
         struct shk_view part_view = shk_view_dense(part);
         uint32_t lanes = part->dtype == SHK_DTYPE_INT8 ? 4 : 1;
-        bool fits = last ? at % lanes == 0 && (part_view.channels % lanes == 0 || at + part_view.channels == view.channels)
-                         : contiguous;
+        bool fits =
+            last ? at % lanes == 0 && (part_view.channels % lanes == 0 || at + part_view.channels == view.channels)
+                 : contiguous;
         uint32_t offset = last ? at / lanes : at * storage[out].stride;
         at += last ? part_view.channels : part_view.rows;
         bool dense = storage[out].stride == part_view.words;
@@ -176,8 +178,8 @@ static void share_concat(const struct shk_graph *graph, const struct shk_op *op,
     }
 }
 
-/* Outputs of a SPLIT lie in the input where they can: along the last dimension if they start on a word, along an outer one
- * if the rows are contiguous. What shares a last word with another part is only read. */
+/* Outputs of a SPLIT lie in the input where they can: along the last dimension if they start on a word, along an outer
+ * one if the rows are contiguous. What shares a last word with another part is only read. */
 static void share_split(const struct shk_graph *graph, const struct shk_op *op, struct shk_storage *storage)
 {
     uint32_t in = op->inputs[op->def->split_input(op)], axis = 0, at = 0;
@@ -204,7 +206,8 @@ static void share_split(const struct shk_graph *graph, const struct shk_op *op, 
     }
 }
 
-/* The output takes the place of an input of its shape that is read here for the last time, and nowhere else in the op. */
+/* The output takes the place of an input of its shape that is read here for the last time, and nowhere else in the op.
+ */
 static void share_in_place(const struct shk_graph *graph, uint32_t index, struct shk_storage *storage)
 {
     const struct shk_op *op = &graph->ops[index];
@@ -220,8 +223,8 @@ static void share_in_place(const struct shk_graph *graph, uint32_t index, struct
         if (times != 1 || graph->tensors[in].data || graph->tensors[in].dtype != graph->tensors[out].dtype ||
             !shk_shape_equal(&graph->tensors[in].shape, &graph->tensors[out].shape) ||
             shk_view_bytes(&whole) != shk_view_bytes(&view) || storage[in].last != index + 1 ||
-            storage[in].parent != SHK_TENSOR_NONE ||
-            (storage[in].dense && storage[out].stride != view.words) || !is_over_in_time(storage, in, out))
+            storage[in].parent != SHK_TENSOR_NONE || (storage[in].dense && storage[out].stride != view.words) ||
+            !is_over_in_time(storage, in, out))
             continue;
         adopt(graph, storage, in, out);
         storage[in].limit = index + 1;

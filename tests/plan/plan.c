@@ -45,8 +45,12 @@ static uint32_t add_tensor(struct shk_graph *graph, struct shk_shape shape, cons
     const float scale = 0.5f;
     uint32_t index;
     struct shk_error error;
-    struct shk_tensor_desc desc = {.name = "t", .dtype = SHK_DTYPE_INT8, .shape = shape, .quant_count = 1,
-                                   .scales = &scale, .data = data,
+    struct shk_tensor_desc desc = {.name = "t",
+                                   .dtype = SHK_DTYPE_INT8,
+                                   .shape = shape,
+                                   .quant_count = 1,
+                                   .scales = &scale,
+                                   .data = data,
                                    .data_bytes = data ? shk_shape_elements(&shape) : 0};
     test_ok(shk_graph_add_tensor(graph, &desc, &index, &error), &error);
     return index;
@@ -63,8 +67,9 @@ static void add_op(struct shk_graph *graph, const struct shk_op_spelling *spelli
 static struct shk_shape random_shape(struct test_rng *rng)
 {
     static const int32_t channels[] = {1, 2, 3, 4, 6, 8, 12, 16};
-    return (struct shk_shape){4, {1, 1 + (int32_t)test_random_below(rng, 4), 1 + (int32_t)test_random_below(rng, 4),
-                                  channels[test_random_below(rng, SHK_ARRAY_LEN(channels))]}};
+    return (struct shk_shape){4,
+                              {1, 1 + (int32_t)test_random_below(rng, 4), 1 + (int32_t)test_random_below(rng, 4),
+                               channels[test_random_below(rng, SHK_ARRAY_LEN(channels))]}};
 }
 
 /* Something that RESHAPE may do: rows regrouped, or rows cut into other lengths. */
@@ -139,7 +144,8 @@ static struct shk_graph *random_graph(struct test_rng *rng, uint32_t ops)
         else if (kind == 2)
             add_split(graph, rng, from[0]);
         else if (kind <= 4)
-            add_op(graph, &map, from, 1 + test_random_below(rng, 2), add_tensor(graph, graph->tensors[from[0]].shape, NULL));
+            add_op(graph, &map, from, 1 + test_random_below(rng, 2),
+                   add_tensor(graph, graph->tensors[from[0]].shape, NULL));
         else
             add_op(graph, &work, from, 1 + test_random_below(rng, 2), add_tensor(graph, random_shape(rng), NULL));
     }
@@ -179,8 +185,8 @@ static bool row_holds(const struct simulation *s, uint32_t tensor, uint32_t r)
 static void expect_rows(const struct simulation *s, uint32_t tensor, uint32_t op)
 {
     for (uint32_t r = 0; r < s->plan->views[tensor].rows; r++)
-        ck_assert_msg(row_holds(s, tensor, r), "op %u reads row %u of tensor %u, which something else has overwritten", op,
-                      r, tensor);
+        ck_assert_msg(row_holds(s, tensor, r), "op %u reads row %u of tensor %u, which something else has overwritten",
+                      op, r, tensor);
 }
 
 /* A part that lies in what was split may not be written: its last words may be others' as well. */
@@ -213,7 +219,8 @@ static void concat_dense(struct simulation *s, const struct shk_op *op)
 static void simulate_split(struct simulation *s, const struct shk_op *op)
 {
     const struct shk_shape *in = &s->graph->tensors[op->inputs[0]].shape;
-    uint32_t axis = s->graph->tensors[op->outputs[0]].shape.dims[in->rank - 1] != in->dims[in->rank - 1] ? in->rank - 1 : 1;
+    uint32_t axis =
+        s->graph->tensors[op->outputs[0]].shape.dims[in->rank - 1] != in->dims[in->rank - 1] ? in->rank - 1 : 1;
     size_t outer = 1, inner = 1, at = 0;
     for (uint32_t d = 0; d < in->rank; d++)
         *(d < axis ? &outer : &inner) *= d == axis ? 1 : (size_t)in->dims[d];

@@ -1,295 +1,102 @@
 /* Fusion: what goes into what, what does not, and that the bytes are the reference's either way.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <shrike/shrike.h>
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "support.h"
-
-#define HEIGHT 7
-#define WIDTH  6
-#define FRAMES 3 /* of a batch: three fills */
+#include "fusion_net.h"
 
 static struct shk_error error;
-
-/* ---- networks ---- */
-
-struct net {
-    struct shk_builder *b;
-    struct test_rng rng;
-    enum shk_dtype dtype;
-    int32_t x, height, width, channels; /* the newest tensor, and its shape */
-};
-
-static int32_t tensor(struct net *n, uint32_t rank, const int32_t *dims, float scale, int32_t zero_point)
-{
-    zero_point += n->dtype == SHK_DTYPE_UINT8 ? 128 : 0;
-    return shk_builder_tensor(n->b, "t", n->dtype, rank, dims, 1, &scale, &zero_point, 0, NULL, 0);
-}
-
-static int32_t activation(struct net *n, int32_t height, int32_t width, int32_t channels, int32_t zero_point)
-{
-    const int32_t dims[] = {1, height, width, channels};
-    n->height = height;
-    n->width = width;
-    n->channels = channels;
-    return tensor(n, 4, dims, 0.05f, zero_point);
-}
-
-static struct net net_of(enum shk_dtype dtype, int32_t channels)
-{
-    struct net n = {.b = shk_builder_create(), .rng = {(uint64_t)channels}, .dtype = dtype};
-    n.x = activation(&n, HEIGHT, WIDTH, channels, -3);
-    shk_builder_set_inputs(n.b, &n.x, 1);
-    return n;
-}
-
-static struct net net(int32_t channels)
-{
-    return net_of(SHK_DTYPE_INT8, channels);
-}
-
-static int32_t constant(struct net *n, uint32_t rank, const int32_t *dims, float scale)
-{
-    int8_t data[8192];
-    const int32_t zero_point = n->dtype == SHK_DTYPE_UINT8 ? 128 : 0;
-    size_t count = 1;
-    for (uint32_t i = 0; i < rank; i++)
-        count *= (size_t)dims[i];
-    test_random_bytes(&n->rng, data, count);
-    return shk_builder_tensor(n->b, "c", n->dtype, rank, dims, 1, &scale, &zero_point, 0, data, count);
-}
-
-static void op(struct net *n, const char *name, const int32_t *inputs, uint32_t count, int32_t output, const char *attrs)
-{
-    shk_builder_op(n->b, name, inputs, count, &output, 1, attrs);
-    n->x = output;
-}
-
-/* 3x3, of the picture only ("VALID") or past its edge ("SAME"). */
-static void convolve(struct net *n, int32_t filters, bool past_edge)
-{
-    int32_t lost = past_edge ? 0 : 2, x = n->x, w = constant(n, 4, (int32_t[]){filters, 3, 3, n->channels}, 0.002f);
-    int32_t y = activation(n, n->height - lost, n->width - lost, filters, 5);
-    op(n, "CONV_2D", (int32_t[]){x, w}, 2, y, past_edge ? "stride_w=1 stride_h=1" : "stride_w=1 stride_h=1 padding=VALID");
-}
-
-static void convolve_depthwise(struct net *n, bool past_edge)
-{
-    int32_t lost = past_edge ? 0 : 2, x = n->x, w = constant(n, 4, (int32_t[]){1, 3, 3, n->channels}, 0.002f);
-    int32_t y = activation(n, n->height - lost, n->width - lost, n->channels, 5);
-    op(n, "DEPTHWISE_CONV_2D", (int32_t[]){x, w}, 2, y,
-       past_edge ? "stride_w=1 stride_h=1 depth_multiplier=1" : "stride_w=1 stride_h=1 depth_multiplier=1 padding=VALID");
-}
-
-/* Two rows at the top, one column at the right, one at the left, `deep` channels. value: its zero point, or another. */
-static void pad(struct net *n, int32_t deep, int32_t value)
-{
-    const int32_t border[] = {0, 0, 2, 0, 1, 1, 0, deep}, dims[] = {4, 2}, zero_point = -3;
-    const float scale = 0.05f;
-    const int8_t byte = (int8_t)value;
-    int32_t x = n->x, p = shk_builder_tensor(n->b, "p", SHK_DTYPE_INT32, 2, dims, 0, NULL, NULL, 0, border, sizeof(border));
-    int32_t v = shk_builder_tensor(n->b, "v", SHK_DTYPE_INT8, 0, NULL, 1, &scale, &zero_point, 0, &byte, 1);
-    int32_t y = activation(n, n->height + 2, n->width + 2, n->channels + deep, -3);
-    op(n, "PADV2", (int32_t[]){x, p, v}, 3, y, NULL);
-}
-
-static void leaky(struct net *n, int32_t zero_point)
-{
-    int32_t x = n->x;
-    op(n, "LEAKY_RELU", &x, 1, activation(n, n->height, n->width, n->channels, zero_point), "alpha=0.2");
-}
-
-static void add(struct net *n, int32_t a, int32_t b, const char *attrs)
-{
-    op(n, "ADD", (int32_t[]){a, b}, 2, activation(n, n->height, n->width, n->channels, 11), attrs);
-}
-
-static struct shk_model *finish(struct net *n, const int32_t *outputs, uint32_t count)
-{
-    struct shk_model *model = NULL;
-    void *data;
-    size_t size;
-    shk_builder_set_outputs(n->b, outputs, count);
-    test_ok(shk_builder_serialize(n->b, &data, &size, &error), &error);
-    test_ok(shk_model_load_memory(data, size, "fusion", &model, &error), &error);
-    shk_builder_destroy(&n->b);
-    free(data);
-    return model;
-}
-
-/* ---- running ---- */
-
-/* All smallest, all largest, random. */
-static void fill(uint8_t *values, size_t bytes, uint32_t frame)
-{
-    struct test_rng rng = {7};
-    test_random_bytes(&rng, values, bytes);
-    if (frame < 2)
-        memset(values, frame ? INT8_MAX : 0x80, bytes);
-}
-
-static struct shk_session *run(struct shk_device *device, struct shk_model *model, uint32_t no_fusion, uint64_t *ticket)
-{
-    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
-    struct shk_session *session = NULL;
-    struct shk_tensor_info info;
-    struct shk_result result;
-    uint8_t *values[FRAMES];
-    params.no_fusion = no_fusion;
-    params.batch_size = FRAMES;
-    test_ok(shk_session_create(device, model, &params, &session, &error), &error);
-    shk_model_get_tensor(model, shk_model_input(model, 0), &info);
-    for (uint32_t i = 0; i < FRAMES; i++)
-        fill(values[i] = malloc(info.bytes), info.bytes, i);
-    test_ok(shk_session_submit_tensors(session, (const void *const *)values, FRAMES, NULL, NULL, &error), &error);
-    test_ok(shk_session_wait(session, UINT64_MAX, &result, &error), &error);
-    for (uint32_t i = 0; i < FRAMES; i++)
-        free(values[i]);
-    *ticket = result.ticket;
-    return session;
-}
-
-static void compare(struct shk_model *model, uint32_t no_fusion)
-{
-    uint64_t got, want;
-    struct shk_session *device = run(test_device(), model, no_fusion, &got), *cpu = run(NULL, model, 0, &want);
-    for (uint32_t i = 0; i < FRAMES * shk_model_output_count(model); i++) {
-        uint32_t frame = i % FRAMES, output = i / FRAMES;
-        struct shk_tensor_info info;
-        shk_model_get_tensor(model, shk_model_output(model, output), &info);
-        uint8_t *a = malloc(info.bytes), *b = malloc(info.bytes);
-        test_ok(shk_session_read_output(device, got, frame, output, a, info.bytes, &error), &error);
-        test_ok(shk_session_read_output(cpu, want, frame, output, b, info.bytes, &error), &error);
-        ck_assert_msg(memcmp(a, b, info.bytes) == 0, "without fusion 0x%x: frame %u, output %u differs", no_fusion, frame,
-                      output);
-        free(a);
-        free(b);
-    }
-    shk_session_release(device, got);
-    shk_session_release(cpu, want);
-    shk_session_destroy(&device);
-    shk_session_destroy(&cpu);
-}
-
-static uint32_t dispatches(struct shk_model *model, uint32_t no_fusion)
-{
-    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
-    struct shk_session_info info;
-    struct shk_session *session = NULL;
-    params.no_fusion = no_fusion;
-    test_ok(shk_session_create(test_device(), model, &params, &session, &error), &error);
-    shk_session_get_info(session, &info);
-    shk_session_destroy(&session);
-    return info.dispatches;
-}
-
-/* `into`: per op, where it is to be computed without `no_fusion`. Destroys the model. */
-static void check_without(struct shk_model *model, uint32_t no_fusion, const uint32_t *into)
-{
-    uint32_t count = shk_model_op_count(model), found[16];
-    test_ok(shk_model_get_fusion(model, no_fusion, found, count, &error), &error);
-    for (uint32_t i = 0; i < count; i++)
-        ck_assert_msg(found[i] == into[i], "op %u is in op %u, expected in %u", i, found[i], into[i]);
-    ck_assert_uint_le(dispatches(model, no_fusion), dispatches(model, SHK_FUSION_ALL));
-    compare(model, no_fusion);
-    compare(model, SHK_FUSION_ALL);
-    shk_model_destroy(&model);
-}
-
-#define check(model, ...) check_without(model, 0, (const uint32_t[]){__VA_ARGS__})
 
 /* ---- pads ---- */
 
 START_TEST(a_pad_goes_into_a_convolution)
 {
     for (int32_t channels = 3; channels <= 8; channels++) {
-        struct net n = net(channels);
-        pad(&n, 0, -3);
-        convolve(&n, channels + 2, channels % 2);
-        check(finish(&n, &n.x, 1), 1, 1);
-        n = net(channels);
-        pad(&n, 0, -3);
-        convolve_depthwise(&n, channels % 2);
-        check(finish(&n, &n.x, 1), 1, 1);
+        struct net n = net_int8(channels);
+        net_pad(&n, 0, -3);
+        net_conv(&n, channels + 2, channels % 2);
+        net_check(net_finish(&n, &n.x, 1), 1, 1);
+        n = net_int8(channels);
+        net_pad(&n, 0, -3);
+        net_depthwise(&n, channels % 2);
+        net_check(net_finish(&n, &n.x, 1), 1, 1);
     }
 }
 END_TEST
 
 START_TEST(a_pad_goes_into_all_that_read_it)
 {
-    struct net n = net(6);
-    pad(&n, 0, -3);
+    struct net n = net_int8(6);
+    net_pad(&n, 0, -3);
     int32_t padded = n.x, height = n.height, width = n.width, outputs[2];
-    convolve(&n, 5, false);
+    net_conv(&n, 5, false);
     outputs[0] = n.x;
     n.x = padded;
     n.height = height;
     n.width = width;
     n.channels = 6;
-    convolve_depthwise(&n, true);
+    net_depthwise(&n, true);
     outputs[1] = n.x;
-    check(finish(&n, outputs, 2), 1, 1, 2);
+    net_check(net_finish(&n, outputs, 2), 1, 1, 2);
 }
 END_TEST
 
 START_TEST(a_pad_that_others_see_stays)
 {
-    struct net n = net(6);
-    pad(&n, 0, -3);
+    struct net n = net_int8(6);
+    net_pad(&n, 0, -3);
     int32_t outputs[] = {n.x, 0};
-    convolve(&n, 5, false);
+    net_conv(&n, 5, false);
     outputs[1] = n.x;
-    check(finish(&n, outputs, 2), 0, 1);
-    n = net(6);
-    pad(&n, 0, -3);
+    net_check(net_finish(&n, outputs, 2), 0, 1);
+    n = net_int8(6);
+    net_pad(&n, 0, -3);
     int32_t padded = n.x, height = n.height, width = n.width;
-    leaky(&n, -3);
+    net_leaky(&n, -3);
     outputs[0] = n.x;
     n.x = padded;
     n.height = height;
     n.width = width;
-    convolve(&n, 5, false);
+    net_conv(&n, 5, false);
     outputs[1] = n.x;
-    check(finish(&n, outputs, 2), 0, 1, 2);
+    net_check(net_finish(&n, outputs, 2), 0, 1, 2);
 }
 END_TEST
 
 START_TEST(a_pad_of_something_else_stays)
 {
-    struct net n = net(6);
-    pad(&n, 0, 4); /* not what a convolution takes the outside for */
-    convolve(&n, 5, false);
-    check(finish(&n, &n.x, 1), 0, 1);
-    n = net(6);
-    pad(&n, 2, -3); /* more channels */
-    convolve(&n, 5, false);
-    check(finish(&n, &n.x, 1), 0, 1);
+    struct net n = net_int8(6);
+    net_pad(&n, 0, 4); /* not what a convolution takes the outside for */
+    net_conv(&n, 5, false);
+    net_check(net_finish(&n, &n.x, 1), 0, 1);
+    n = net_int8(6);
+    net_pad(&n, 2, -3); /* more channels */
+    net_conv(&n, 5, false);
+    net_check(net_finish(&n, &n.x, 1), 0, 1);
 }
 END_TEST
 
 static void pool(struct net *n, const char *name)
 {
     int32_t x = n->x;
-    op(n, name, &x, 1, activation(n, n->height, n->width, n->channels, -3),
-       "padding=SAME stride_w=1 stride_h=1 filter_width=3 filter_height=2");
+    net_op(n, name, &x, 1, net_activation(n, n->height, n->width, n->channels, -3),
+           "padding=SAME stride_w=1 stride_h=1 filter_width=3 filter_height=2");
 }
 
 START_TEST(a_pad_goes_into_a_maximum_that_it_cannot_change)
 {
-    struct net n = net(6);
-    pad(&n, 0, INT8_MIN);
+    struct net n = net_int8(6);
+    net_pad(&n, 0, INT8_MIN);
     pool(&n, "MAX_POOL_2D");
-    check(finish(&n, &n.x, 1), 1, 1);
-    n = net(6);
-    pad(&n, 0, -3);
+    net_check(net_finish(&n, &n.x, 1), 1, 1);
+    n = net_int8(6);
+    net_pad(&n, 0, -3);
     pool(&n, "MAX_POOL_2D");
-    check(finish(&n, &n.x, 1), 0, 1);
-    n = net(6);
-    pad(&n, 0, INT8_MIN);
+    net_check(net_finish(&n, &n.x, 1), 0, 1);
+    n = net_int8(6);
+    net_pad(&n, 0, INT8_MIN);
     pool(&n, "AVERAGE_POOL_2D");
-    check(finish(&n, &n.x, 1), 0, 1);
+    net_check(net_finish(&n, &n.x, 1), 0, 1);
 }
 END_TEST
 
@@ -298,15 +105,15 @@ END_TEST
 START_TEST(a_table_goes_into_the_convolution_before_it)
 {
     for (int32_t channels = 3; channels <= 9; channels++) {
-        struct net n = net(channels);
-        convolve(&n, channels, true);
-        leaky(&n, 20);
-        leaky(&n, -40);
-        check(finish(&n, &n.x, 1), 0, 0, 0);
-        n = net(channels);
-        convolve_depthwise(&n, true);
-        leaky(&n, 20);
-        check(finish(&n, &n.x, 1), 0, 0);
+        struct net n = net_int8(channels);
+        net_conv(&n, channels, true);
+        net_leaky(&n, 20);
+        net_leaky(&n, -40);
+        net_check(net_finish(&n, &n.x, 1), 0, 0, 0);
+        n = net_int8(channels);
+        net_depthwise(&n, true);
+        net_leaky(&n, 20);
+        net_check(net_finish(&n, &n.x, 1), 0, 0);
     }
 }
 END_TEST
@@ -315,106 +122,106 @@ START_TEST(a_sum_goes_into_the_convolution_before_it)
 {
     static const char *const attrs[] = {NULL, "fused_activation_function=RELU", "fused_activation_function=RELU6"};
     for (int32_t channels = 3; channels <= 9; channels++) {
-        struct net n = net(channels);
+        struct net n = net_int8(channels);
         int32_t x = n.x;
-        convolve(&n, channels, true);
-        add(&n, channels % 2 ? x : n.x, channels % 2 ? n.x : x, attrs[channels % 3]);
-        check(finish(&n, &n.x, 1), 0, 0);
+        net_conv(&n, channels, true);
+        net_add(&n, channels % 2 ? x : n.x, channels % 2 ? n.x : x, attrs[channels % 3]);
+        net_check(net_finish(&n, &n.x, 1), 0, 0);
     }
 }
 END_TEST
 
 START_TEST(tables_and_a_sum_go_together)
 {
-    struct net n = net(7);
+    struct net n = net_int8(7);
     int32_t x = n.x;
-    convolve(&n, 7, true);
-    leaky(&n, 20);
-    add(&n, x, n.x, NULL);
-    leaky(&n, 3);
-    struct shk_model *model = finish(&n, &n.x, 1);
-    check(model, 0, 0, 0, 0);
+    net_conv(&n, 7, true);
+    net_leaky(&n, 20);
+    net_add(&n, x, n.x, NULL);
+    net_leaky(&n, 3);
+    struct shk_model *model = net_finish(&n, &n.x, 1);
+    net_check(model, 0, 0, 0, 0);
 }
 END_TEST
 
 static struct shk_model *everything(void)
 {
-    struct net n = net(7);
-    leaky(&n, -3);
+    struct net n = net_int8(7);
+    net_leaky(&n, -3);
     int32_t x = n.x;
-    pad(&n, 0, -3);
-    convolve(&n, 7, false);
-    leaky(&n, 20);
-    convolve_depthwise(&n, true);
+    net_pad(&n, 0, -3);
+    net_conv(&n, 7, false);
+    net_leaky(&n, 20);
+    net_depthwise(&n, true);
     int32_t y = n.x;
     n.x = x;
-    n.height = HEIGHT;
-    n.width = WIDTH;
-    convolve(&n, 7, true);
-    add(&n, n.x, x, NULL);
-    leaky(&n, 3);
-    return finish(&n, (int32_t[]){n.x, y}, 2);
+    n.height = NET_HEIGHT;
+    n.width = NET_WIDTH;
+    net_conv(&n, 7, true);
+    net_add(&n, n.x, x, NULL);
+    net_leaky(&n, 3);
+    return net_finish(&n, (int32_t[]){n.x, y}, 2);
 }
 
 START_TEST(every_kind_can_be_switched_off)
 {
-    check(everything(), 0, 2, 2, 2, 4, 5, 5, 5);
-    check_without(everything(), SHK_FUSION_PAD, (const uint32_t[]){0, 1, 2, 2, 4, 5, 5, 5});
-    check_without(everything(), SHK_FUSION_ADD, (const uint32_t[]){0, 2, 2, 2, 4, 5, 6, 7});
-    check_without(everything(), SHK_FUSION_TABLE, (const uint32_t[]){0, 2, 2, 3, 4, 5, 5, 7});
-    check_without(everything(), SHK_FUSION_ALL, (const uint32_t[]){0, 1, 2, 3, 4, 5, 6, 7});
+    net_check(everything(), 0, 2, 2, 2, 4, 5, 5, 5);
+    net_check_without(everything(), SHK_FUSION_PAD, (const uint32_t[]){0, 1, 2, 2, 4, 5, 5, 5});
+    net_check_without(everything(), SHK_FUSION_ADD, (const uint32_t[]){0, 2, 2, 2, 4, 5, 6, 7});
+    net_check_without(everything(), SHK_FUSION_TABLE, (const uint32_t[]){0, 2, 2, 3, 4, 5, 5, 7});
+    net_check_without(everything(), SHK_FUSION_ALL, (const uint32_t[]){0, 1, 2, 3, 4, 5, 6, 7});
 }
 END_TEST
 
 /* Of two branches the later one can read the other's output. */
 START_TEST(a_sum_goes_into_the_later_branch)
 {
-    struct net n = net(5);
+    struct net n = net_int8(5);
     int32_t x = n.x;
-    convolve(&n, 5, true);
+    net_conv(&n, 5, true);
     int32_t first = n.x;
     n.x = x;
-    convolve(&n, 5, true);
-    add(&n, first, n.x, NULL);
-    check(finish(&n, &n.x, 1), 0, 1, 1);
+    net_conv(&n, 5, true);
+    net_add(&n, first, n.x, NULL);
+    net_check(net_finish(&n, &n.x, 1), 0, 1, 1);
 }
 END_TEST
 
 START_TEST(a_sum_with_a_constant_goes_into_the_convolution)
 {
-    struct net n = net(6);
-    convolve(&n, 6, true);
-    add(&n, constant(&n, 4, (int32_t[]){1, HEIGHT, WIDTH, 6}, 0.03f), n.x, NULL);
-    check(finish(&n, &n.x, 1), 0, 0);
+    struct net n = net_int8(6);
+    net_conv(&n, 6, true);
+    net_add(&n, net_constant(&n, 4, (int32_t[]){1, NET_HEIGHT, NET_WIDTH, 6}, 0.03f), n.x, NULL);
+    net_check(net_finish(&n, &n.x, 1), 0, 0);
 }
 END_TEST
 
 START_TEST(sums_that_read_something_else_stay)
 {
-    struct net n = net(6);
-    convolve(&n, 6, true);
-    add(&n, n.x, n.x, NULL); /* twice the same */
-    check(finish(&n, &n.x, 1), 0, 1);
-    n = net(6);
-    convolve(&n, 6, true);
-    add(&n, n.x, constant(&n, 4, (int32_t[]){1, 1, 1, 6}, 0.03f), NULL); /* broadcast */
-    check(finish(&n, &n.x, 1), 0, 1);
-    n = net(6);
+    struct net n = net_int8(6);
+    net_conv(&n, 6, true);
+    net_add(&n, n.x, n.x, NULL); /* twice the same */
+    net_check(net_finish(&n, &n.x, 1), 0, 1);
+    n = net_int8(6);
+    net_conv(&n, 6, true);
+    net_add(&n, n.x, net_constant(&n, 4, (int32_t[]){1, 1, 1, 6}, 0.03f), NULL); /* broadcast */
+    net_check(net_finish(&n, &n.x, 1), 0, 1);
+    n = net_int8(6);
     int32_t x = n.x;
-    convolve_depthwise(&n, true);
-    add(&n, n.x, x, NULL); /* no such kernel */
-    check(finish(&n, &n.x, 1), 0, 1);
+    net_depthwise(&n, true);
+    net_add(&n, n.x, x, NULL); /* no such kernel */
+    net_check(net_finish(&n, &n.x, 1), 0, 1);
 }
 END_TEST
 
 START_TEST(what_others_see_of_a_convolution_stays)
 {
-    struct net n = net(6);
-    convolve(&n, 6, true);
+    struct net n = net_int8(6);
+    net_conv(&n, 6, true);
     int32_t outputs[] = {n.x, 0};
-    leaky(&n, 3);
+    net_leaky(&n, 3);
     outputs[1] = n.x;
-    check(finish(&n, outputs, 2), 0, 1);
+    net_check(net_finish(&n, outputs, 2), 0, 1);
 }
 END_TEST
 
@@ -424,14 +231,15 @@ END_TEST
 static void cut(struct net *n, int32_t row)
 {
     const int32_t dims[] = {1, n->height * n->width * n->channels / row, row}, three = 3;
-    int32_t x = n->x, s = shk_builder_tensor(n->b, "s", SHK_DTYPE_INT32, 1, &three, 0, NULL, NULL, 0, dims, sizeof(dims));
-    op(n, "RESHAPE", (int32_t[]){x, s}, 2, tensor(n, 3, dims, 0.05f, 5), NULL);
+    int32_t x = n->x,
+            s = shk_builder_tensor(n->b, "s", SHK_DTYPE_INT32, 1, &three, 0, NULL, NULL, 0, dims, sizeof(dims));
+    net_op(n, "RESHAPE", (int32_t[]){x, s}, 2, net_tensor(n, 3, dims, 0.05f, 5), NULL);
 }
 
 static void map(struct net *n, const char *name, uint32_t rank, const int32_t *dims, float scale, int32_t zero_point)
 {
     int32_t x = n->x;
-    op(n, name, &x, 1, tensor(n, rank, dims, scale, zero_point), NULL);
+    net_op(n, name, &x, 1, net_tensor(n, rank, dims, scale, zero_point), NULL);
 }
 
 START_TEST(rows_of_channels_are_written_at_once)
@@ -439,63 +247,64 @@ START_TEST(rows_of_channels_are_written_at_once)
     static const int32_t rows[] = {1, 2, 3, 5, 6, 7, 11};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         for (int32_t count = 2; count < 5; count++) {
-            struct net n = net(6);
-            convolve(&n, rows[i] * count, count % 2);
+            struct net n = net_int8(6);
+            net_conv(&n, rows[i] * count, count % 2);
             cut(&n, rows[i]);
-            check(finish(&n, &n.x, 1), 0, 0);
+            net_check(net_finish(&n, &n.x, 1), 0, 0);
         }
 }
 END_TEST
 
 START_TEST(rows_of_whole_words_are_the_same_words)
 {
-    struct net n = net(6);
-    convolve(&n, 24, true);
+    struct net n = net_int8(6);
+    net_conv(&n, 24, true);
     cut(&n, 8);
-    struct shk_model *model = finish(&n, &n.x, 1);
-    ck_assert_uint_eq(dispatches(model, 0), 1);
-    check(model, 0, 1);
+    struct shk_model *model = net_finish(&n, &n.x, 1);
+    ck_assert_uint_eq(net_dispatches(model, 0), 1);
+    net_check(model, 0, 1);
 }
 END_TEST
 
 START_TEST(a_sum_is_not_cut)
 {
-    struct net n = net(6);
+    struct net n = net_int8(6);
     int32_t x = n.x;
-    convolve(&n, 6, true);
-    add(&n, x, n.x, NULL);
+    net_conv(&n, 6, true);
+    net_add(&n, x, n.x, NULL);
     cut(&n, 3);
-    check(finish(&n, &n.x, 1), 0, 0, 2);
+    net_check(net_finish(&n, &n.x, 1), 0, 0, 2);
 }
 END_TEST
 
 START_TEST(to_rows_nothing_is_added)
 {
-    struct net n = net(6);
-    convolve(&n, 10, true);
+    struct net n = net_int8(6);
+    net_conv(&n, 10, true);
     cut(&n, 5);
-    const int32_t rows = HEIGHT * WIDTH * 2, dims[] = {1, rows, 5};
-    int32_t x = n.x, c = constant(&n, 3, dims, 0.03f);
-    op(&n, "ADD", (int32_t[]){x, c}, 2, tensor(&n, 3, dims, 0.05f, 4), NULL);
-    check(finish(&n, &n.x, 1), 0, 0, 2);
+    const int32_t rows = NET_HEIGHT * NET_WIDTH * 2, dims[] = {1, rows, 5};
+    int32_t x = n.x, c = net_constant(&n, 3, dims, 0.03f);
+    net_op(&n, "ADD", (int32_t[]){x, c}, 2, net_tensor(&n, 3, dims, 0.05f, 4), NULL);
+    net_check(net_finish(&n, &n.x, 1), 0, 0, 2);
 }
 END_TEST
 
 /* Rows of five at the end of rows of thirteen: their storage has gaps, which the convolution does not know. */
 START_TEST(rows_stay_without_gaps)
 {
-    struct net n = net(6);
+    struct net n = net_int8(6);
     int32_t x = n.x, parts[2];
-    convolve(&n, 16, true);
+    net_conv(&n, 16, true);
     cut(&n, 8);
     parts[0] = n.x;
     n.x = x;
     n.channels = 6;
-    convolve(&n, 10, true);
+    net_conv(&n, 10, true);
     cut(&n, 5);
     parts[1] = n.x;
-    op(&n, "CONCATENATION", parts, 2, tensor(&n, 3, (int32_t[]){1, HEIGHT * WIDTH * 2, 13}, 0.05f, 5), "axis=2");
-    check(finish(&n, &n.x, 1), 0, 1, 2, 2, 4);
+    net_op(&n, "CONCATENATION", parts, 2, net_tensor(&n, 3, (int32_t[]){1, NET_HEIGHT * NET_WIDTH * 2, 13}, 0.05f, 5),
+           "axis=2");
+    net_check(net_finish(&n, &n.x, 1), 0, 1, 2, 2, 4);
 }
 END_TEST
 
@@ -507,31 +316,32 @@ static struct shk_model *heads(enum shk_dtype dtype, uint32_t axis, bool logisti
     for (int32_t i = 0; i < 3; i++) {
         n.x = x;
         n.channels = 6;
-        convolve(&n, 5 * (axis == 1 ? i + 2 : 2), true);
+        net_conv(&n, 5 * (axis == 1 ? i + 2 : 2), true);
         cut(&n, 5);
-        rows += HEIGHT * WIDTH * (i + 2);
+        rows += NET_HEIGHT * NET_WIDTH * (i + 2);
         if (dtype == SHK_DTYPE_UINT8) /* another scale than the sum of them has */
-            map(&n, "QUANTIZE", 3, (int32_t[]){1, HEIGHT * WIDTH * (axis == 1 ? i + 2 : 2), 5}, 0.02f * (float)(i + 1), i);
+            map(&n, "QUANTIZE", 3, (int32_t[]){1, NET_HEIGHT * NET_WIDTH * (axis == 1 ? i + 2 : 2), 5},
+                0.02f * (float)(i + 1), i);
         parts[i] = n.x;
     }
-    const int32_t dims[] = {1, axis == 1 ? rows : HEIGHT * WIDTH * 2, axis == 1 ? 5 : 15};
-    op(&n, "CONCATENATION", parts, 3, tensor(&n, 3, dims, 0.05f, 5), axis == 1 ? "axis=1" : "axis=2");
+    const int32_t dims[] = {1, axis == 1 ? rows : NET_HEIGHT * NET_WIDTH * 2, axis == 1 ? 5 : 15};
+    net_op(&n, "CONCATENATION", parts, 3, net_tensor(&n, 3, dims, 0.05f, 5), axis == 1 ? "axis=1" : "axis=2");
     if (logistic)
         map(&n, "LOGISTIC", 3, dims, 1.0f / 256.0f, -128);
-    return finish(&n, &n.x, 1);
+    return net_finish(&n, &n.x, 1);
 }
 
 START_TEST(maps_go_through_concatenations)
 {
     struct shk_model *model = heads(SHK_DTYPE_INT8, 1, true);
-    ck_assert_uint_eq(dispatches(model, 0), 3);
-    check(model, 0, 0, 2, 2, 4, 4, 6, 6);
+    ck_assert_uint_eq(net_dispatches(model, 0), 3);
+    net_check(model, 0, 0, 2, 2, 4, 4, 6, 6);
     model = heads(SHK_DTYPE_UINT8, 1, true);
-    ck_assert_uint_eq(dispatches(model, 0), 3);
-    check(model, 0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 9);
+    ck_assert_uint_eq(net_dispatches(model, 0), 3);
+    net_check(model, 0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 9);
     /* along the last dimension rows would end within words */
-    check(heads(SHK_DTYPE_INT8, 2, true), 0, 0, 2, 2, 4, 4, 6, 6);
-    check(heads(SHK_DTYPE_UINT8, 2, false), 0, 0, 0, 3, 3, 3, 6, 6, 6, 9);
+    net_check(heads(SHK_DTYPE_INT8, 2, true), 0, 0, 2, 2, 4, 4, 6, 6);
+    net_check(heads(SHK_DTYPE_UINT8, 2, false), 0, 0, 0, 3, 3, 3, 6, 6, 6, 9);
 }
 END_TEST
 
@@ -542,15 +352,16 @@ START_TEST(parts_with_scales_of_their_own_cost_nothing)
     for (int32_t i = 0; i < 3; i++) {
         n.x = x;
         n.channels = 6;
-        convolve(&n, 8, true);
+        net_conv(&n, 8, true);
         parts[i] = n.x;
     }
     n.channels = 24;
-    op(&n, "CONCATENATION", parts, 3, tensor(&n, 4, (int32_t[]){1, HEIGHT, WIDTH, 24}, 0.02f, 9), "axis=3");
-    struct shk_model *model = finish(&n, &n.x, 1);
-    ck_assert_uint_eq(dispatches(model, 0), 3);
-    ck_assert_uint_eq(dispatches(model, SHK_FUSION_TABLE), 6);
-    check(model, 0, 1, 2, 3);
+    net_op(&n, "CONCATENATION", parts, 3, net_tensor(&n, 4, (int32_t[]){1, NET_HEIGHT, NET_WIDTH, 24}, 0.02f, 9),
+           "axis=3");
+    struct shk_model *model = net_finish(&n, &n.x, 1);
+    ck_assert_uint_eq(net_dispatches(model, 0), 3);
+    ck_assert_uint_eq(net_dispatches(model, SHK_FUSION_TABLE), 6);
+    net_check(model, 0, 1, 2, 3);
 }
 END_TEST
 
@@ -559,21 +370,23 @@ END_TEST
 /* A picture of `dtype`, quantized by an op of the model. */
 static struct shk_model *quantized(enum shk_dtype dtype)
 {
-    const int32_t dims[] = {1, HEIGHT, WIDTH, 3};
+    const int32_t dims[] = {1, NET_HEIGHT, NET_WIDTH, 3};
     const float scale = 0.01f;
     const int32_t zero_point = dtype == SHK_DTYPE_UINT8 ? 131 : 3;
     struct net n = {.b = shk_builder_create(), .rng = {3}};
     n.dtype = SHK_DTYPE_INT8;
-    n.x = shk_builder_tensor(n.b, "picture", dtype, 4, dims, dtype != SHK_DTYPE_FLOAT32, &scale, &zero_point, 0, NULL, 0);
+    n.x =
+        shk_builder_tensor(n.b, "picture", dtype, 4, dims, dtype != SHK_DTYPE_FLOAT32, &scale, &zero_point, 0, NULL, 0);
     shk_builder_set_inputs(n.b, &n.x, 1);
-    int32_t x = n.x, y = activation(&n, HEIGHT, WIDTH, 3, -7);
-    op(&n, "QUANTIZE", &x, 1, y, NULL);
-    convolve(&n, 5, true);
-    return finish(&n, &n.x, 1);
+    int32_t x = n.x, y = net_activation(&n, NET_HEIGHT, NET_WIDTH, 3, -7);
+    net_op(&n, "QUANTIZE", &x, 1, y, NULL);
+    net_conv(&n, 5, true);
+    return net_finish(&n, &n.x, 1);
 }
 
 /* What a frame gives with mean and std of the user's own. */
-static void run_frame(struct shk_device *device, struct shk_model *model, uint32_t no_fusion, uint8_t *out, size_t bytes)
+static void run_frame(struct shk_device *device, struct shk_model *model, uint32_t no_fusion, uint8_t *out,
+                      size_t bytes)
 {
     struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
     struct shk_frame_format format = {.format = SHK_FORMAT_RGB, .width = 13, .height = 11};
@@ -600,7 +413,7 @@ static void run_frame(struct shk_device *device, struct shk_model *model, uint32
 START_TEST(pictures_are_quantized_as_they_are_written)
 {
     static const enum shk_dtype types[] = {SHK_DTYPE_INT8, SHK_DTYPE_UINT8, SHK_DTYPE_FLOAT32};
-    enum { BYTES = HEIGHT * WIDTH * 5 };
+    enum { BYTES = NET_HEIGHT * NET_WIDTH * 5 };
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         struct shk_model *model = quantized(types[i]);
         uint8_t fused[BYTES], plain[BYTES], wanted[BYTES];
@@ -609,28 +422,28 @@ START_TEST(pictures_are_quantized_as_they_are_written)
         run_frame(NULL, model, 0, wanted, BYTES);
         ck_assert_mem_eq(plain, wanted, BYTES);
         ck_assert_mem_eq(fused, wanted, BYTES);
-        check(model, UINT32_MAX, 1); /* raw tensors */
+        net_check(model, UINT32_MAX, 1); /* raw tensors */
     }
 }
 END_TEST
 
 START_TEST(an_input_that_others_see_is_quantized_behind)
 {
-    struct net n = net(3);
+    struct net n = net_int8(3);
     int32_t x = n.x, outputs[2];
-    op(&n, "QUANTIZE", &x, 1, activation(&n, HEIGHT, WIDTH, 3, -7), NULL);
+    net_op(&n, "QUANTIZE", &x, 1, net_activation(&n, NET_HEIGHT, NET_WIDTH, 3, -7), NULL);
     outputs[0] = n.x;
-    op(&n, "QUANTIZE", &x, 1, activation(&n, HEIGHT, WIDTH, 3, 4), NULL);
+    net_op(&n, "QUANTIZE", &x, 1, net_activation(&n, NET_HEIGHT, NET_WIDTH, 3, 4), NULL);
     outputs[1] = n.x;
-    check(finish(&n, outputs, 2), 0, 1);
-    n = net(4); /* no picture */
+    net_check(net_finish(&n, outputs, 2), 0, 1);
+    n = net_int8(4); /* no picture */
     x = n.x;
-    op(&n, "QUANTIZE", &x, 1, activation(&n, HEIGHT, WIDTH, 4, -7), NULL);
-    check(finish(&n, &n.x, 1), 0);
-    n = net(3); /* nothing but that */
+    net_op(&n, "QUANTIZE", &x, 1, net_activation(&n, NET_HEIGHT, NET_WIDTH, 4, -7), NULL);
+    net_check(net_finish(&n, &n.x, 1), 0);
+    n = net_int8(3); /* nothing but that */
     x = n.x;
-    op(&n, "QUANTIZE", &x, 1, activation(&n, HEIGHT, WIDTH, 3, -7), NULL);
-    check(finish(&n, &n.x, 1), UINT32_MAX);
+    net_op(&n, "QUANTIZE", &x, 1, net_activation(&n, NET_HEIGHT, NET_WIDTH, 3, -7), NULL);
+    net_check(net_finish(&n, &n.x, 1), UINT32_MAX);
 }
 END_TEST
 
@@ -638,12 +451,12 @@ END_TEST
 
 START_TEST(what_is_no_kind_is_refused)
 {
-    struct net n = net(6);
+    struct net n = net_int8(6);
     struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
     struct shk_session *session = NULL;
     uint32_t into[2];
-    convolve(&n, 6, true);
-    struct shk_model *model = finish(&n, &n.x, 1);
+    net_conv(&n, 6, true);
+    struct shk_model *model = net_finish(&n, &n.x, 1);
     params.no_fusion = SHK_FUSION_ALL + 1;
     ck_assert_int_eq(shk_session_create(test_device(), model, &params, &session, &error), SHK_ERROR_INVALID_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(error.message, "no_fusion"));
