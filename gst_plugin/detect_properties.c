@@ -15,6 +15,7 @@ enum {
     PROP_MAX_IN_FLIGHT,
     PROP_CACHE_DIR,
     PROP_TUNE,
+    PROP_FUSION,
     PROP_ENGINE_ID,
     PROP_BATCH_SIZE,
     PROP_BATCH_TIMEOUT,
@@ -103,6 +104,9 @@ static gboolean set_engine_setting(struct engine_settings *settings, guint id, c
         return TRUE;
     case PROP_TUNE:
         settings->tune = (enum shk_tune_mode)g_value_get_enum(value);
+        return TRUE;
+    case PROP_FUSION:
+        settings->fusion = g_value_get_flags(value);
         return TRUE;
     case PROP_ENGINE_ID:
         replace_string(&settings->engine_id, value);
@@ -209,6 +213,9 @@ static gboolean get_engine_setting(const struct engine_settings *settings, guint
         return TRUE;
     case PROP_TUNE:
         g_value_set_enum(value, (gint)settings->tune);
+        return TRUE;
+    case PROP_FUSION:
+        g_value_set_flags(value, settings->fusion);
         return TRUE;
     case PROP_ENGINE_ID:
         g_value_set_string(value, settings->engine_id);
@@ -355,6 +362,12 @@ static void install_engine_properties(GObjectClass *class)
                           "Measure, before the first frame, which kernels are the fastest for the model on the device, "
                           "and keep that in cache-dir, as `shrike tune` does. What is there is used in any case",
                           ENGINE_TYPE_TUNE, SHK_TUNE_OFF, READY_FLAGS));
+    g_object_class_install_property(
+        class, PROP_FUSION,
+        g_param_spec_flags("fusion", "Fusion",
+                           "Which ops a neighbour's kernel may do as well, where the model has them so; the results are the "
+                           "same. 0 gives every op a dispatch of its own, as trace-ops may want it",
+                           ENGINE_TYPE_FUSION, SHK_FUSION_ALL, READY_FLAGS));
     install_string(class, PROP_ENGINE_ID, "engine-id", "Engine id",
                    "Elements of this process with the same id share model, device and queue; they need the same "
                    "model-file, label-file, device, thresholds and batch settings. Unset: an engine of its own",
@@ -426,6 +439,7 @@ void gst_shrike_detect_install_properties(GObjectClass *class)
     gst_type_mark_as_plugin_api(drop_policy_type(), 0);
     gst_type_mark_as_plugin_api(region_type(), 0);
     gst_type_mark_as_plugin_api(ENGINE_TYPE_TUNE, 0);
+    gst_type_mark_as_plugin_api(ENGINE_TYPE_FUSION, 0);
 }
 
 void gst_shrike_detect_init_properties(GstShrikeDetect *self)
@@ -435,6 +449,7 @@ void gst_shrike_detect_init_properties(GstShrikeDetect *self)
         .iou_threshold = DEFAULT_IOU_THRESHOLD,
         .max_detections = DEFAULT_MAX_DETECTIONS,
         .max_in_flight = DEFAULT_MAX_IN_FLIGHT,
+        .fusion = SHK_FUSION_ALL,
         .batch_size = DEFAULT_BATCH_SIZE,
         .batch_timeout = DEFAULT_BATCH_TIMEOUT * GST_MSECOND,
     };

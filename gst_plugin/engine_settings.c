@@ -15,6 +15,22 @@ GType engine_tune_get_type(void)
     return type;
 }
 
+GType engine_fusion_get_type(void)
+{
+    static gsize type;
+    static const GFlagsValue values[] = {
+        {SHK_FUSION_PAD, "PAD into what reads it", "pad"},
+        {SHK_FUSION_ADD, "ADD into the convolution in front of it", "add"},
+        {SHK_FUSION_TABLE, "LEAKY_RELU, LOGISTIC and the like into the convolution in front of them", "table"},
+        {SHK_FUSION_RESHAPE, "RESHAPE of channels into the convolution in front of it", "reshape"},
+        {SHK_FUSION_INPUT, "QUANTIZE of the input into preprocessing", "input"},
+        {0, NULL, NULL},
+    };
+    if (g_once_init_enter(&type))
+        g_once_init_leave(&type, g_flags_register_static("GstShrikeDetectFusion", values));
+    return type;
+}
+
 gboolean engine_settings_is_set(const char *text)
 {
     return text && *text;
@@ -78,6 +94,8 @@ char *engine_settings_difference(const struct engine_settings *theirs, const str
         line = number_difference("latency-budget", (double)theirs->latency_budget, (double)ours->latency_budget);
     if (!line)
         line = number_difference("tune", theirs->tune, ours->tune);
+    if (!line)
+        line = number_difference("fusion", theirs->fusion, ours->fusion);
     if (!line)
         line = number_difference("trace-ops", theirs->profile_ops, ours->profile_ops);
     return line;

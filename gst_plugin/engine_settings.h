@@ -26,6 +26,7 @@ struct engine_settings {
     GstClockTime latency_budget; /* for batch_size 0; 0: none */
     gboolean profile_ops;        /* measure every op: for traces */
     enum shk_tune_mode tune;     /* before a session is made */
+    guint fusion;                /* bits of enum shk_fusion that are on */
 };
 
 void engine_settings_copy(struct engine_settings *to, const struct engine_settings *from);
@@ -41,6 +42,10 @@ const char *engine_settings_model_name(const struct engine_settings *settings);
 /* The type of the property `tune`. */
 #define ENGINE_TYPE_TUNE (engine_tune_get_type())
 GType engine_tune_get_type(void);
+
+/* The type of the property `fusion`: flags. */
+#define ENGINE_TYPE_FUSION (engine_fusion_get_type())
+GType engine_fusion_get_type(void);
 
 /* Whether a string property says anything. */
 gboolean engine_settings_is_set(const char *text);

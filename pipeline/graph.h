@@ -46,6 +46,7 @@ struct shk_op {
     uint32_t input_count;
     uint32_t output_count;
     uint32_t file_index;
+    bool dense_output; /* fused (fuse.h): the planner leaves no gaps between the rows of output 0 */
 };
 
 struct shk_graph {

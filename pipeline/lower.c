@@ -6,6 +6,7 @@
 
 #include <shrike/session.h>
 
+#include "fuse.h"
 #include "hazards.h"
 
 #define LANE_ALIGNMENT 64
@@ -17,12 +18,14 @@
 #define BROKEN_VARIANT getenv("SHRIKE_BREAK_VARIANT")
 #endif
 
-enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct shk_graph *graph,
+enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct shk_fused *fused,
                                   struct shk_device *device, const struct shk_plan *plan,
                                   const struct shk_session_params *params, struct shk_error *error)
 {
+    const struct shk_graph *graph = &fused->graph;
     *lowering = (struct shk_lowering){
         .graph = graph,
+        .fused = fused,
         .device = device,
         .plan = plan,
         .params = params,
@@ -63,6 +66,11 @@ const struct shk_graph *shk_lower_graph(const struct shk_lowering *lowering)
     return lowering->graph;
 }
 
+const struct shk_graph *shk_lower_model(const struct shk_lowering *lowering)
+{
+    return lowering->fused->own;
+}
+
 const struct shk_device *shk_lower_device(const struct shk_lowering *lowering)
 {
     return lowering->device;
@@ -71,6 +79,11 @@ const struct shk_device *shk_lower_device(const struct shk_lowering *lowering)
 const struct shk_session_params *shk_lower_session_params(const struct shk_lowering *lowering)
 {
     return lowering->params;
+}
+
+const struct shk_fused_op *shk_lower_fused(const struct shk_lowering *lowering)
+{
+    return &lowering->fused->ops[lowering->op];
 }
 
 struct shk_view shk_lower_view(const struct shk_lowering *lowering, uint32_t tensor)
@@ -102,16 +115,16 @@ static uint32_t sticky(struct shk_lowering *lowering, enum shk_status status)
 
 static bool can_use(const struct shk_lowering *lowering, const struct shk_op *op, const struct shk_variant *variant)
 {
-    return variant && shk_variant_fits(variant, lowering->graph, op, lowering->device) &&
+    return variant && shk_variant_fits(variant, lowering->fused->own, op, lowering->device) &&
            !shk_variant_is_dropped(variant, op->def, lowering->device);
 }
 
 const struct shk_variant *shk_lower_variant(struct shk_lowering *lowering)
 {
-    const struct shk_op *op = &lowering->graph->ops[lowering->op];
+    const struct shk_op *op = lowering->fused->ops[lowering->op].own;
     const struct shk_variant *forced = shk_variant_find(op->def, lowering->variant);
     const struct shk_variant *chosen = lowering->choices ? lowering->choices[lowering->op] : NULL;
-    if (forced && shk_variant_fits(forced, lowering->graph, op, lowering->device))
+    if (forced && shk_variant_fits(forced, lowering->fused->own, op, lowering->device))
         chosen = forced;
     else
         for (uint32_t i = 0; i < op->def->variant_count && !can_use(lowering, op, chosen); i++)
@@ -250,6 +263,8 @@ enum shk_status shk_lowering_run(struct shk_lowering *lowering, struct shk_error
     struct shk_hazards hazards = {0};
     for (uint32_t i = 0; i < graph->op_count; i++) {
         uint32_t first = lowering->count;
+        if (lowering->fused->ops[i].into != i)
+            continue;
         lowering->op = i;
         lowering->break_params = false;
         /* An op's time is its own only if nothing runs beside it. */

@@ -9,6 +9,8 @@
 #include "shader.h"
 #include "variant.h"
 
+struct shk_fused_op;
+
 /* Where a tensor lives in the arena, in words. Element (row, c) of an INT8 tensor is byte c % 4 of word
  * offset + row * stride + c / 4; of a 32-bit tensor word offset + row * stride + c. Rows are all dimensions
  * but the last, flattened. `stride` may be more than `words`: a tensor can be a slice of a concatenation. */
@@ -32,10 +34,16 @@ struct shk_dispatch {
     uint32_t uniform_offset; /* bytes into the parameter buffer at which binding SHK_BINDING_UNIFORM starts */
 };
 
+/* Fused (fuse.h). */
 const struct shk_graph *shk_lower_graph(const struct shk_lowering *lowering);
 const struct shk_device *shk_lower_device(const struct shk_lowering *lowering);
 /* What the session was created with (thresholds that override the model's). Never NULL. */
 const struct shk_session_params *shk_lower_session_params(const struct shk_lowering *lowering);
+
+/* The graph as the model has it, for struct shk_fused_op. */
+const struct shk_graph *shk_lower_model(const struct shk_lowering *lowering);
+/* What else the op that is being lowered does, for ops that it absorbed (fuse.h). */
+const struct shk_fused_op *shk_lower_fused(const struct shk_lowering *lowering);
 
 /* The view of a tensor that is an activation or a constant not named in parameter_inputs (those sit in the
  * arena too). */

@@ -21,8 +21,11 @@ struct shk_lowered {
     VkPipeline pipeline; /* the kernel set's, filled in by shk_kernels_build() */
 };
 
+struct shk_fused;
+
 struct shk_lowering {
-    const struct shk_graph *graph;
+    const struct shk_graph *graph; /* the fused one */
+    const struct shk_fused *fused;
     struct shk_device *device;
     const struct shk_plan *plan;
     const struct shk_session_params *params;
@@ -47,7 +50,7 @@ struct shk_lowering {
 };
 
 /* Errors: SHK_ERROR_UNSUPPORTED (an arena for params->batch_size frames that the device cannot bind). */
-enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct shk_graph *graph,
+enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct shk_fused *fused,
                                   struct shk_device *device, const struct shk_plan *plan,
                                   const struct shk_session_params *params, struct shk_error *error);
 void shk_lowering_finish(struct shk_lowering *lowering);

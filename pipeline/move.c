@@ -114,6 +114,16 @@ static uint32_t upload_uniform(struct shk_lowering *lowering, struct move_unifor
                             SHK_UNIFORM_ALIGNMENT);
 }
 
+bool shk_move_is_in_place(const struct shk_move *move)
+{
+    if (move->src != move->dst)
+        return false;
+    for (uint32_t k = 0; k < move->rank; k++)
+        if (move->n[k] > 1 && move->src_steps[k] != move->dst_steps[k])
+            return false;
+    return true;
+}
+
 void shk_move_emit(struct shk_lowering *lowering, const struct shk_move *move)
 {
     struct shk_move m = *move;

@@ -27,6 +27,8 @@ uint32_t shk_move_locate(const struct shk_lowering *lowering, uint32_t tensor, u
 /* One dispatch. Bytes around the block stay as they are, unless whole_rows. Two moves into the same rows need
  * a barrier between them. */
 void shk_move_emit(struct shk_lowering *lowering, const struct shk_move *move);
+/* The planner has put source and destination in one place. */
+bool shk_move_is_in_place(const struct shk_move *move);
 
 /* The op moves values without looking at them: fails unless inputs `first_input`..first_input + count - 1 and
  * all outputs have one type that lives on the device. */

@@ -97,6 +97,22 @@ struct shk_op_def {
     /* True if output 0 may share the storage of input `input` at the same (row, element) position with no
      * kernel at all: RESHAPE and friends. The planner decides whether the layout allows it. */
     bool is_view;
+    /* The input whose parts the outputs are, one behind the other along one dimension, unchanged. NULL: not such an op. */
+    uint32_t (*split_input)(const struct shk_op *op);
+    /* Bit i: output 0 may be written in place of input i, if both have one shape and type: the kernel reads every word of
+     * it only before it writes the word there, in the same invocation. */
+    uint32_t in_place_inputs;
+
+    /* ---- fusion: see fuse.h ---- */
+
+    /* Every output depends on the input at its place only, and both are int8: fills in what becomes of each value, -128
+     * first. False: not for this op. NULL: never. */
+    bool (*table)(const struct shk_graph *graph, const struct shk_op *op, int8_t values[256]);
+    /* Whether reading past the edge of input 0 gives what a border of `value` around it would. NULL: never. */
+    bool (*takes_border)(const struct shk_graph *graph, const struct shk_op *op, int8_t value);
+    /* SHK_FUSION_ADD, SHK_FUSION_TABLE, SHK_FUSION_RESHAPE: what its kernel does with its output as well. Such an op, and
+     * one that takes borders, has at most three inputs, and one output. */
+    uint32_t absorbs;
 };
 
 /* meson's table expects `const struct shk_op_def shk_op_<name>` in pipeline/ops/<name>.c. */

@@ -66,33 +66,33 @@ static uint64_t shared_bound(const struct shk_graph *graph, const struct shk_sto
     return max_alive(delta, graph->op_count + 2);
 }
 
-static uint64_t assign(const struct shk_graph *graph, bool keep, const bool *concat, struct shk_storage *storage,
+static uint64_t assign(const struct shk_graph *graph, bool keep, const bool *parts, struct shk_storage *storage,
                        uint64_t *delta)
 {
-    shk_storage_assign(graph, keep, concat, storage);
+    shk_storage_assign(graph, keep, parts, storage);
     family_lifetimes(graph, storage);
     return shared_bound(graph, storage, delta);
 }
 
-/* Sharing spares a copy but keeps the whole concatenation alive from its first part on. Where that raises the
- * peak, memory wins. */
-static uint64_t choose_sharing(const struct shk_graph *graph, bool keep, bool *concat, struct shk_storage *storage,
+/* Sharing spares a copy but keeps the whole concatenation alive from its first part on, or what is split to its last.
+ * Where that raises the peak, memory wins. */
+static uint64_t choose_sharing(const struct shk_graph *graph, bool keep, bool *parts, struct shk_storage *storage,
                                uint64_t *delta)
 {
     for (uint32_t i = 0; i < graph->op_count; i++)
-        concat[i] = true;
-    uint64_t bound = assign(graph, keep, concat, storage, delta);
+        parts[i] = true;
+    uint64_t bound = assign(graph, keep, parts, storage, delta);
     for (uint32_t i = 0; i < graph->op_count; i++) {
-        if (graph->ops[i].spelling->builtin != SHK_BUILTIN_CONCATENATION)
+        if (graph->ops[i].spelling->builtin != SHK_BUILTIN_CONCATENATION && !graph->ops[i].def->split_input)
             continue;
-        concat[i] = false;
-        uint64_t without = assign(graph, keep, concat, storage, delta);
+        parts[i] = false;
+        uint64_t without = assign(graph, keep, parts, storage, delta);
         if (without < bound)
             bound = without;
         else
-            concat[i] = true;
+            parts[i] = true;
     }
-    return assign(graph, keep, concat, storage, delta);
+    return assign(graph, keep, parts, storage, delta);
 }
 
 /* One block per root, then one per op with scratch. */

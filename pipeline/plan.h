@@ -38,12 +38,16 @@ struct shk_storage {
     uint32_t offset; /* words after the parent's first */
     uint32_t stride; /* words between rows; resolved views use it as it is */
     uint32_t first, last; /* steps of the tensor itself */
+    uint32_t until;       /* the last step of all that lies inside it */
+    uint32_t limit;       /* the step that writes something else in its place; UINT32_MAX: none */
+    bool is_parent;
     bool used;
+    bool dense; /* the stride must be the row's: what is uploaded, and what is written by a kernel that wants it */
 };
 
-/* Fills one entry per tensor. Views (RESHAPE) share where the layout allows; concatenations too, unless
- * `concat[op]` is false. */
-void shk_storage_assign(const struct shk_graph *graph, bool keep_tensors, const bool *concat,
+/* Fills one entry per tensor. Views (RESHAPE) share where the layout allows; parts of concatenations and splits too, unless
+ * `parts[op]` is false; an op that works word by word writes its output over an input that nobody reads any more. */
+void shk_storage_assign(const struct shk_graph *graph, bool keep_tensors, const bool *parts,
                         struct shk_storage *storage);
 /* The owner of the storage of `tensor`, and the tensor's word offset and stride in it. */
 uint32_t shk_storage_root(const struct shk_storage *storage, uint32_t tensor, uint32_t *offset);

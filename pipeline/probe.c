@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuse.h"
 #include "ops/convolution.h"
 
 void shk_probe_key(const struct shk_graph *graph, const struct shk_op *op, char key[SHK_PROBE_KEY])
@@ -88,6 +89,67 @@ static enum shk_status fill_graph(struct shk_graph *to, const struct shk_graph *
     return shk_graph_set_io(to, inputs, 1, &output, 1, error);
 }
 
+/* Adds an op of one or two inputs behind the model's output, which takes its place. */
+static enum shk_status append(struct shk_graph *to, const struct shk_op_spelling *spelling, const void *attrs,
+                              const uint32_t *inputs, uint32_t input_count, const struct shk_tensor *like,
+                              struct shk_error *error)
+{
+    struct shk_op *op;
+    uint32_t output;
+    enum shk_status status = copy_tensor(to, like, &to->tensors[to->outputs[0]].shape, &output, error);
+    if (!status)
+        status = shk_graph_add_op(to, spelling, inputs, input_count, &output, 1, &op, error);
+    if (status)
+        return status;
+    if (attrs)
+        memcpy(op->attrs, attrs, op->def->attrs_size);
+    return shk_graph_set_io(to, to->inputs, to->input_count, &output, 1, error);
+}
+
+/* Any table does: what it holds is no part of the kernel. */
+static enum shk_status append_table(struct shk_graph *to, struct shk_error *error)
+{
+    const struct shk_tensor like = to->tensors[to->outputs[0]];
+    return append(to, shk_op_find_name("LEAKY_RELU"), NULL, &to->outputs[0], 1, &like, error);
+}
+
+/* The other operand becomes an input of the model. */
+static enum shk_status append_add(struct shk_graph *to, const struct shk_graph *graph, const struct shk_op *add,
+                                  struct shk_error *error)
+{
+    uint32_t inputs[2] = {to->inputs[0], SHK_TENSOR_NONE}, operands[2] = {to->outputs[0], SHK_TENSOR_NONE};
+    struct shk_tensor other = *shk_op_input(graph, add, 1);
+    other.data = NULL;
+    enum shk_status status = copy_tensor(to, &other, &to->tensors[to->outputs[0]].shape, &inputs[1], error);
+    operands[1] = inputs[1];
+    if (!status)
+        status = shk_graph_set_io(to, inputs, 2, to->outputs, 1, error);
+    if (!status)
+        status = append(to, add->spelling, add->attrs, operands, 2, shk_op_output(graph, add, 0), error);
+    return status;
+}
+
+/* A small form of the op with ops like those behind it that it absorbed, which a session fuses again. */
+static enum shk_status fused_model(const struct shk_fused *fused, uint32_t op, struct shk_model **model,
+                                   struct shk_error *error)
+{
+    const struct shk_fused_op *f = &fused->ops[op];
+    struct shk_graph *some = shk_graph_create(fused->own->name);
+    if (!some)
+        return shk_fail_oom(error, sizeof(*some), "a graph");
+    enum shk_status status = fill_graph(some, fused->own, f->own, true, error);
+    if (!status && f->before)
+        status = append_table(some, error);
+    if (!status && f->add)
+        status = append_add(some, fused->own, f->add, error);
+    if (!status && f->after)
+        status = append_table(some, error);
+    if (!status)
+        return shk_model_from_graph(&some, model, error);
+    shk_graph_destroy(&some);
+    return status;
+}
+
 enum shk_status shk_probe_model(const struct shk_graph *graph, const struct shk_op *op, bool small,
                                 struct shk_model **model, struct shk_error *error)
 {
@@ -131,7 +193,8 @@ enum shk_status shk_probe_run(struct shk_session *session, const void *input, vo
     const struct shk_graph *graph = session->graph;
     size_t bytes = graph->tensors[graph->outputs[0]].bytes;
     uint64_t op_ns = 0, start = shk_time_ns();
-    enum shk_status status = shk_session_submit_tensors(session, &input, 1, NULL, NULL, error);
+    const void *inputs[] = {input, input};
+    enum shk_status status = shk_session_submit_tensors(session, inputs, graph->input_count, NULL, NULL, error);
     if (!status)
         status = shk_session_wait(session, UINT64_MAX, &result, error);
     if (status)
@@ -152,7 +215,9 @@ static enum shk_status compare(struct shk_session *device, struct shk_session *r
                                struct shk_error *error)
 {
     const struct shk_graph *graph = reference->graph;
-    size_t in = graph->tensors[graph->inputs[0]].bytes, out = graph->tensors[graph->outputs[0]].bytes;
+    size_t in = 0, out = graph->tensors[graph->outputs[0]].bytes;
+    for (uint32_t i = 0; i < graph->input_count; i++)
+        in = SHK_MAX(in, graph->tensors[graph->inputs[i]].bytes);
     int8_t *values = malloc(in), *found = malloc(out), *expected = malloc(out);
     enum shk_status status = SHK_OK;
     if (!values || !found || !expected)
@@ -171,13 +236,13 @@ static enum shk_status compare(struct shk_session *device, struct shk_session *r
     return status;
 }
 
-enum shk_status shk_probe_check(struct shk_device *device, const struct shk_graph *graph, const struct shk_op *op,
+enum shk_status shk_probe_check(struct shk_device *device, const struct shk_fused *fused, uint32_t op,
                                 const struct shk_variant *variant, const char *cache_dir, const struct shk_log *log,
                                 bool *equal, struct shk_error *error)
 {
     struct shk_model *model = NULL;
     struct shk_session *on_device = NULL, *reference = NULL;
-    enum shk_status status = shk_probe_model(graph, op, true, &model, error);
+    enum shk_status status = fused_model(fused, op, &model, error);
     if (!status)
         status = shk_probe_session(device, model, variant, cache_dir, log, &on_device, error);
     if (!status)

@@ -25,12 +25,14 @@ enum shk_status shk_probe_session(struct shk_device *device, struct shk_model *m
                                   const struct shk_variant *variant, const char *cache_dir, const struct shk_log *log,
                                   struct shk_session **session, struct shk_error *error);
 
-/* Runs it and fills `output` (dense, may be NULL). *ns (may be NULL): by timestamps, else by the clock. */
+/* Runs it, with `input` for every input of the model (as many bytes as the largest of them has), and fills `output`
+ * (dense, may be NULL). *ns (may be NULL): by timestamps, else by the clock. */
 enum shk_status shk_probe_run(struct shk_session *session, const void *input, void *output, uint64_t *ns,
                               struct shk_error *error);
 
-/* Whether the variant gives the C reference's bytes for a small form of the op. Errors: of sessions. */
-enum shk_status shk_probe_check(struct shk_device *device, const struct shk_graph *graph, const struct shk_op *op,
+/* Whether the variant gives the C reference's bytes for a small form of the op, with the like of what it absorbed behind
+ * it. Errors: of sessions. */
+enum shk_status shk_probe_check(struct shk_device *device, const struct shk_fused *fused, uint32_t op,
                                 const struct shk_variant *variant, const char *cache_dir, const struct shk_log *log,
                                 bool *equal, struct shk_error *error);
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuse.h"
+
 const char *shk_stage_string(enum shk_stage stage)
 {
     static const char *const names[SHK_STAGE_COUNT] = {"queue",    "upload", "preprocess", "inference",
@@ -32,6 +34,9 @@ static enum shk_status check_params(const struct shk_session_params *p, struct s
     if (p->max_detections > 1000)
         return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "max_detections is %u, expected at most 1000",
                         p->max_detections);
+    if (p->no_fusion & ~(uint32_t)SHK_FUSION_ALL)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "no_fusion is 0x%x, expected bits of SHK_FUSION_ALL, 0x%x",
+                        p->no_fusion, SHK_FUSION_ALL);
     if ((unsigned)p->resize > SHK_RESIZE_LETTERBOX || (unsigned)p->filter > SHK_FILTER_AREA)
         return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "resize (%d) or filter (%d) is not one of the enum's",
                         (int)p->resize, (int)p->filter);
@@ -193,22 +198,34 @@ void shk_session_get_info(const struct shk_session *session, struct shk_session_
     *info = session->info;
 }
 
-enum shk_status shk_model_get_memory(const struct shk_model *model, struct shk_memory_report *report,
-                                     struct shk_error *error)
+static enum shk_status plan_fused(const struct shk_model *model, uint32_t no_fusion, struct shk_plan **plan,
+                                  struct shk_error *error)
+{
+    struct shk_fused *fused = NULL;
+    enum shk_status status = shk_fuse(shk_model_graph(model), no_fusion, &fused, error);
+    if (!status)
+        status = shk_plan_create(&fused->graph, false, plan, error);
+    shk_fuse_destroy(&fused);
+    return status;
+}
+
+enum shk_status shk_model_get_memory(const struct shk_model *model, uint32_t no_fusion,
+                                     struct shk_memory_report *report, struct shk_error *error)
 {
     struct shk_plan *plan = NULL;
-    enum shk_status status = shk_plan_create(shk_model_graph(model), false, &plan, error);
+    enum shk_status status = plan_fused(model, no_fusion, &plan, error);
     if (!status)
         *report = plan->report;
     shk_plan_destroy(&plan);
     return status;
 }
 
-enum shk_status shk_model_get_memory_blocks(const struct shk_model *model, struct shk_memory_block *blocks,
-                                            uint32_t *count, struct shk_error *error)
+enum shk_status shk_model_get_memory_blocks(const struct shk_model *model, uint32_t no_fusion,
+                                            struct shk_memory_block *blocks, uint32_t *count,
+                                            struct shk_error *error)
 {
     struct shk_plan *plan = NULL;
-    enum shk_status status = shk_plan_create(shk_model_graph(model), false, &plan, error);
+    enum shk_status status = plan_fused(model, no_fusion, &plan, error);
     if (status)
         return status;
     uint32_t room = blocks ? SHK_MIN(*count, plan->block_count) : 0;

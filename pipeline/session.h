@@ -114,6 +114,7 @@ struct shk_session {
     /* Device sessions. */
     const struct shk_variant **choices; /* per op; NULL: the rule of thumb */
     bool look_up;                       /* choices and checks of the cache folder count */
+    struct shk_fused *fused; /* what plan and lowering are of */
     struct shk_plan *plan;
     struct shk_lowering lowering;
     uint32_t table_offset;

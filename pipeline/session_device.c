@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuse.h"
 #include "session.h"
 
 #define REGION_ALIGNMENT 64
@@ -10,6 +11,12 @@
 static size_t element_size(const struct shk_session *session, uint32_t tensor)
 {
     return shk_dtype_size(session->graph->tensors[tensor].dtype);
+}
+
+/* Where input i is written to: another tensor than the model's, if an op behind it is fused into that. */
+static const struct shk_view *input_view(const struct shk_session *session, uint32_t i)
+{
+    return &session->plan->views[session->fused->graph.inputs[i]];
 }
 
 /* Lays the views of `tensors` out one after the other; returns the bytes in all. */
@@ -31,7 +38,7 @@ static enum shk_status lower(struct shk_session *session, struct shk_error *erro
     enum shk_status status;
     do {
         shk_lowering_finish(lowering);
-        status = shk_lowering_init(lowering, session->graph, session->device, session->plan, &session->params, error);
+        status = shk_lowering_init(lowering, session->fused, session->device, session->plan, &session->params, error);
         lowering->choices = session->choices;
         if (!status)
             status = shk_lowering_run(lowering, error);
@@ -43,19 +50,23 @@ static enum shk_status plan_and_pack(struct shk_session *session, struct shk_err
 {
     const struct shk_graph *graph = session->graph;
     uint64_t start = shk_time_ns();
-    enum shk_status status = shk_plan_create(graph, session->params.keep_tensors, &session->plan, error);
+    bool keep = session->params.keep_tensors;
+    enum shk_status status = shk_fuse(graph, keep ? SHK_FUSION_ALL : session->params.no_fusion, &session->fused, error);
+    if (!status)
+        status = shk_plan_create(&session->fused->graph, keep, &session->plan, error);
     if (status)
         return status;
     session->input_offsets = calloc(graph->input_count, sizeof(uint64_t));
     session->output_offsets = calloc(graph->output_count, sizeof(uint64_t));
     if (!session->input_offsets || !session->output_offsets)
         return shk_fail_oom(error, graph->output_count * sizeof(uint64_t), "model outputs");
-    session->input_bytes = lay_out(session, graph->inputs, graph->input_count, session->input_offsets);
+    session->input_bytes = lay_out(session, session->fused->graph.inputs, graph->input_count, session->input_offsets);
     session->output_bytes = lay_out(session, graph->outputs, graph->output_count, session->output_offsets);
     uint64_t planned = shk_time_ns();
     status = lower(session, error);
     if (status)
         return status;
+    shk_fused_quantize_levels(session->fused, session->tables, SHK_PREPROCESS_TABLE_WORDS);
     session->table_offset = shk_lower_params(&session->lowering, session->tables, sizeof(session->tables), 16);
     session->info.plan_ns = planned - start;
     session->info.pack_ns = shk_time_ns() - planned;
@@ -239,6 +250,7 @@ static void device_destroy(struct shk_session *session)
     shk_pool_free(session->device->pool, &session->parameters);
     shk_lowering_finish(&session->lowering);
     shk_plan_destroy(&session->plan);
+    shk_fuse_destroy(&session->fused);
     free(session->input_offsets);
     free(session->output_offsets);
 }
@@ -246,8 +258,9 @@ static void device_destroy(struct shk_session *session)
 static enum shk_status device_stream(struct shk_session *session, struct shk_stream *stream, struct shk_error *error)
 {
     struct shk_dispatch dispatch = {0};
-    shk_preprocess_dispatch(&stream->preprocess, &session->plan->views[session->graph->inputs[0]],
-                            session->table_offset, &dispatch);
+    if (session->fused->quantize)
+        stream->preprocess.float_output = false;
+    shk_preprocess_dispatch(&stream->preprocess, input_view(session, 0), session->table_offset, &dispatch);
     shk_lowered_from(&stream->dispatch, &dispatch);
     enum shk_status status = shk_kernels_build(&session->kernels, &stream->dispatch, 1, error);
     if (!status)
@@ -283,8 +296,12 @@ static void device_write_tensors(struct shk_session *session, struct shk_frame_s
 {
     for (uint32_t i = 0; i < session->graph->input_count; i++) {
         uint32_t tensor = session->graph->inputs[i];
-        const struct shk_view *view = &session->plan->views[tensor];
+        const struct shk_view *view = input_view(session, i);
         uint8_t *words = (uint8_t *)slot->staging->info.map + lane * session->input_bytes + session->input_offsets[i];
+        if (session->fused->quantize) {
+            shk_fused_quantize_input(session->fused, view, inputs[i], words);
+            continue;
+        }
         shk_rows_pack(view, element_size(session, tensor), inputs[i], words);
         if (session->graph->tensors[tensor].legacy_uint8)
             shk_flip_sign(words, words, shk_view_bytes(view));

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "fuse.h"
 #include "session.h"
 
 static void timestamp(struct shk_frame_slot *slot, uint32_t which, uint32_t query)
@@ -18,7 +19,7 @@ static void copy_inputs(struct shk_session *session, struct shk_frame_slot *slot
     const struct shk_buffer *staging = &slot->staging->buffer;
     for (uint32_t lane = 0; lane < slot->count; lane++)
         for (uint32_t i = 0; i < session->graph->input_count; i++) {
-            const struct shk_view *view = &session->plan->views[session->graph->inputs[i]];
+            const struct shk_view *view = &session->plan->views[session->fused->graph.inputs[i]];
             VkBufferCopy region = {
                 .srcOffset = staging->offset + lane * session->input_bytes + session->input_offsets[i],
                 .dstOffset = shk_session_lane(session, lane) + (VkDeviceSize)view->offset * 4,

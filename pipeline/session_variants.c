@@ -42,12 +42,13 @@ static void describe_kernel(const struct shk_lowered *dispatch, char line[256])
 }
 
 /* An op whose kernel cannot be tried out by itself is let pass. */
-static bool computes_correctly(struct shk_session *session, const struct shk_op *op, const struct shk_variant *variant)
+static bool computes_correctly(struct shk_session *session, uint32_t index, const struct shk_variant *variant)
 {
+    const struct shk_op *op = &session->graph->ops[index];
     bool equal = true;
     struct shk_error error;
     const struct shk_log *log = &session->params.log;
-    if (shk_probe_check(session->device, session->graph, op, variant, session->cache_dir, log, &equal, &error)) {
+    if (shk_probe_check(session->device, session->fused, index, variant, session->cache_dir, log, &equal, &error)) {
         shk_log(log, SHK_LOG_WARNING, "%s: op %u %s: kernel '%s' was not checked: %s", session->graph->name,
                 op->file_index, op->spelling->name, variant->name, error.message);
         return true;
@@ -79,7 +80,7 @@ static bool check_dispatch(struct shk_session *session, const struct shk_lowered
     if (shk_notes_has(session->device, line))
         return true;
     *found = true;
-    if (!computes_correctly(session, op, used)) {
+    if (!computes_correctly(session, dispatch->op, used)) {
         shk_variant_drop(used, op->def, session->device);
         return false;
     }

@@ -32,21 +32,26 @@ static void use(struct shk_storage *storage, uint32_t tensor, uint32_t step)
     struct shk_storage *s = &storage[tensor];
     s->first = s->used ? SHK_MIN(s->first, step) : step;
     s->last = s->used ? SHK_MAX(s->last, step) : step;
+    s->until = SHK_MAX(s->until, s->last);
     s->used = true;
 }
 
 static void find_lifetimes(const struct shk_graph *graph, bool keep_tensors, struct shk_storage *storage)
 {
     uint32_t end = graph->op_count + 1;
-    for (uint32_t i = 0; i < graph->input_count; i++)
+    for (uint32_t i = 0; i < graph->input_count; i++) {
         use(storage, graph->inputs[i], 0);
+        storage[graph->inputs[i]].dense = true;
+    }
     for (uint32_t i = 0; i < graph->op_count; i++) {
         const struct shk_op *op = &graph->ops[i];
         for (uint32_t k = 0; k < op->input_count; k++)
             if (op->inputs[k] != SHK_TENSOR_NONE && !(k < 32 && op->def->parameter_inputs >> k & 1))
                 use(storage, op->inputs[k], i + 1);
-        for (uint32_t k = 0; k < op->output_count; k++)
+        for (uint32_t k = 0; k < op->output_count; k++) {
             use(storage, op->outputs[k], i + 1);
+            storage[op->outputs[k]].dense |= op->dense_output;
+        }
     }
     for (uint32_t i = 0; i < graph->output_count; i++)
         use(storage, graph->outputs[i], end);
@@ -54,18 +59,10 @@ static void find_lifetimes(const struct shk_graph *graph, bool keep_tensors, str
         if (!storage[t].used)
             continue;
         if (graph->tensors[t].data || keep_tensors)
-            storage[t].last = end;
+            storage[t].last = storage[t].until = end;
         if (graph->tensors[t].data)
             storage[t].first = 0;
     }
-}
-
-static bool is_input(const struct shk_graph *graph, uint32_t tensor)
-{
-    for (uint32_t i = 0; i < graph->input_count; i++)
-        if (graph->inputs[i] == tensor)
-            return true;
-    return false;
 }
 
 static bool is_inside(const struct shk_storage *storage, uint32_t tensor, uint32_t ancestor)
@@ -86,10 +83,27 @@ static bool same_rows(const struct shk_graph *graph, const struct shk_storage *s
     return !padded && storage[a].stride == x.words && storage[b].stride == y.words;
 }
 
-static void adopt(const struct shk_graph *graph, struct shk_storage *storage, uint32_t child, uint32_t parent)
+/* Nothing of the child may be read once the parent, or what that lies in, is written over. */
+static bool is_over_in_time(const struct shk_storage *storage, uint32_t child, uint32_t parent)
+{
+    for (; parent != SHK_TENSOR_NONE; parent = storage[parent].parent)
+        if (storage[child].until >= storage[parent].limit)
+            return false;
+    return true;
+}
+
+static void link(struct shk_storage *storage, uint32_t child, uint32_t parent, uint32_t offset)
 {
     storage[child].parent = parent;
-    storage[child].offset = 0;
+    storage[child].offset = offset;
+    storage[parent].is_parent = true;
+    for (; parent != SHK_TENSOR_NONE; parent = storage[parent].parent)
+        storage[parent].until = SHK_MAX(storage[parent].until, storage[child].until);
+}
+
+static void adopt(const struct shk_graph *graph, struct shk_storage *storage, uint32_t child, uint32_t parent)
+{
+    link(storage, child, parent, 0);
     if (shk_view_dense(&graph->tensors[child]).channels == shk_view_dense(&graph->tensors[parent]).channels)
         storage[child].stride = storage[parent].stride;
 }
@@ -102,10 +116,12 @@ static void share_view(const struct shk_graph *graph, const struct shk_op *op, s
     if (graph->tensors[in].data || graph->tensors[in].dtype != graph->tensors[out].dtype ||
         !same_rows(graph, storage, in, out))
         return;
-    bool input_must_be_dense = is_input(graph, in) && storage[out].stride != shk_view_dense(&graph->tensors[out]).words;
-    if (storage[in].parent == SHK_TENSOR_NONE && !input_must_be_dense && !is_inside(storage, out, in))
+    bool input_must_be_dense = storage[in].dense && storage[out].stride != shk_view_dense(&graph->tensors[out]).words;
+    if (storage[in].parent == SHK_TENSOR_NONE && !input_must_be_dense && !is_inside(storage, out, in) &&
+        is_over_in_time(storage, in, out))
         adopt(graph, storage, in, out);
-    else if (storage[out].parent == SHK_TENSOR_NONE && !is_inside(storage, in, out))
+    else if (storage[out].parent == SHK_TENSOR_NONE && !is_inside(storage, in, out) &&
+             is_over_in_time(storage, out, in))
         adopt(graph, storage, out, in);
 }
 
@@ -146,35 +162,98 @@ static void share_concat(const struct shk_graph *graph, const struct shk_op *op,
         const struct shk_tensor *part = &graph->tensors[in];
         struct shk_view part_view = shk_view_dense(part);
         uint32_t lanes = part->dtype == SHK_DTYPE_INT8 ? 4 : 1;
-        bool fits = last ? at % lanes == 0 && (part_view.channels % lanes == 0 || at + part_view.channels == view.channels)
-                         : contiguous;
+        bool fits =
+            last ? at % lanes == 0 && (part_view.channels % lanes == 0 || at + part_view.channels == view.channels)
+                 : contiguous;
         uint32_t offset = last ? at / lanes : at * storage[out].stride;
         at += last ? part_view.channels : part_view.rows;
         bool dense = storage[out].stride == part_view.words;
         bool free_to_move = storage[in].parent == SHK_TENSOR_NONE && !part->data && same_quant(part, whole) &&
-                            (dense || !is_input(graph, in)) && !is_inside(storage, out, in);
+                            (dense || !storage[in].dense) && !is_inside(storage, out, in) &&
+                            is_over_in_time(storage, in, out);
         if (!fits || !free_to_move)
             continue;
-        storage[in].parent = out;
-        storage[in].offset = offset;
+        link(storage, in, out, offset);
         storage[in].stride = storage[out].stride;
     }
 }
 
-void shk_storage_assign(const struct shk_graph *graph, bool keep_tensors, const bool *concat,
+/* Outputs of a SPLIT lie in the input where they can: along the last dimension if they start on a word, along an outer
+ * one if the rows are contiguous. What shares a last word with another part is only read. */
+static void share_split(const struct shk_graph *graph, const struct shk_op *op, struct shk_storage *storage)
+{
+    uint32_t in = op->inputs[op->def->split_input(op)], axis = 0, at = 0;
+    const struct shk_tensor *whole = &graph->tensors[in];
+    const struct shk_shape *first = &graph->tensors[op->outputs[0]].shape;
+    bool contiguous = true;
+    if (first->rank != whole->shape.rank) /* UNPACK */
+        return;
+    for (; axis + 1 < whole->shape.rank && first->dims[axis] == whole->shape.dims[axis]; axis++)
+        contiguous = contiguous && whole->shape.dims[axis] == 1;
+    bool last = axis + 1 == whole->shape.rank;
+    uint32_t lanes = whole->dtype == SHK_DTYPE_INT8 ? 4 : 1;
+    for (uint32_t i = 0; i < op->output_count && !whole->data; i++) {
+        uint32_t out = op->outputs[i];
+        struct shk_view part = shk_view_dense(&graph->tensors[out]);
+        uint32_t offset = last ? at / lanes : at * storage[in].stride;
+        bool fits = last ? at % lanes == 0 : contiguous;
+        at += last ? part.channels : part.rows;
+        if (!fits || storage[out].parent != SHK_TENSOR_NONE || storage[out].is_parent || storage[out].dense ||
+            is_inside(storage, in, out) || !is_over_in_time(storage, out, in))
+            continue;
+        link(storage, out, in, offset);
+        storage[out].stride = storage[in].stride;
+    }
+}
+
+/* The output takes the place of an input of its shape that is read here for the last time, and nowhere else in the op.
+ */
+static void share_in_place(const struct shk_graph *graph, uint32_t index, struct shk_storage *storage)
+{
+    const struct shk_op *op = &graph->ops[index];
+    uint32_t out = op->output_count == 1 ? op->outputs[0] : 0, offset, root;
+    for (uint32_t k = 0; k < op->input_count && op->output_count == 1; k++) {
+        uint32_t in = op->inputs[k], times = 0;
+        if (!(k < 32 && op->def->in_place_inputs >> k & 1) || in == SHK_TENSOR_NONE)
+            continue;
+        for (uint32_t other = 0; other < op->input_count; other++)
+            times += op->inputs[other] == in;
+        root = shk_storage_root(storage, out, &offset);
+        struct shk_view whole = shk_view_dense(&graph->tensors[root]), view = shk_view_dense(&graph->tensors[out]);
+        if (times != 1 || graph->tensors[in].data || graph->tensors[in].dtype != graph->tensors[out].dtype ||
+            !shk_shape_equal(&graph->tensors[in].shape, &graph->tensors[out].shape) ||
+            shk_view_bytes(&whole) != shk_view_bytes(&view) || storage[in].last != index + 1 ||
+            storage[in].parent != SHK_TENSOR_NONE || (storage[in].dense && storage[out].stride != view.words) ||
+            !is_over_in_time(storage, in, out))
+            continue;
+        adopt(graph, storage, in, out);
+        storage[in].limit = index + 1;
+        return;
+    }
+}
+
+void shk_storage_assign(const struct shk_graph *graph, bool keep_tensors, const bool *parts,
                         struct shk_storage *storage)
 {
     for (uint32_t t = 0; t < graph->tensor_count; t++) {
-        storage[t] = (struct shk_storage){.parent = SHK_TENSOR_NONE};
+        storage[t] = (struct shk_storage){.parent = SHK_TENSOR_NONE, .limit = UINT32_MAX};
         storage[t].stride = shk_view_dense(&graph->tensors[t]).words;
     }
     find_lifetimes(graph, keep_tensors, storage);
     /* Last op first: the stride of a parent is final before its children take it. */
     for (uint32_t i = graph->op_count; i-- > 0;) {
         const struct shk_op *op = &graph->ops[i];
+        if (op->input_count == 0)
+            continue;
         if (op->def->is_view)
             share_view(graph, op, storage);
-        else if (op->spelling->builtin == SHK_BUILTIN_CONCATENATION && concat[i])
+        else if (op->spelling->builtin == SHK_BUILTIN_CONCATENATION && parts[i])
             share_concat(graph, op, storage);
+        else if (op->def->in_place_inputs && !keep_tensors)
+            share_in_place(graph, i, storage);
     }
+    /* First op first: the place of what is split is final. */
+    for (uint32_t i = 0; i < graph->op_count; i++)
+        if (graph->ops[i].def->split_input && graph->ops[i].output_count > 0 && parts[i])
+            share_split(graph, &graph->ops[i], storage);
 }

@@ -254,6 +254,18 @@ struct shk_resize_push {
     SHK_UINT map_y, map_x; /* words into the parameters: lower, upper, weight of upper for each coordinate */
 };
 
+/* ---- epilogue: what conv2d and depthwise do with their output for ops that they absorbed, in this order ---- */
+#define SHK_EPILOGUE_BEFORE 1 /* a table */
+#define SHK_EPILOGUE_ADD    2 /* the sum with a residual */
+#define SHK_EPILOGUE_AFTER  4 /* a table */
+#define SHK_EPILOGUE_BEFORE_AT 12  /* words after the shk_epilogue_add: a word for each value, -128 first */
+#define SHK_EPILOGUE_AFTER_AT  268
+struct shk_epilogue_add { /* a: the op's own output, b: the residual */
+    SHK_INT zero_a, zero_b;
+    SHK_INT multiplier_a, shift_a, multiplier_b, shift_b;
+    SHK_INT multiplier_out, shift_out, zero_out, min, max, unused;
+};
+
 /* ---- conv2d ---- */
 
 /* Weights are packed for slices of CHANNELS output channels (a specialization constant). A slice, in uvec4:
@@ -277,6 +289,8 @@ struct shk_conv_push {
     SHK_UINT slice_stride; /* uvec4 */
     SHK_UINT first_slice;  /* the number of the dispatch's first slice */
     SHK_UINT slices;       /* of the dispatch, in a lane */
+    SHK_UINT epilogue;     /* words into the parameters */
+    SHK_UINT residual_offset, residual_stride; /* as of the output */
 };
 
 /* ---- depthwise ---- */
@@ -300,6 +314,7 @@ struct shk_depthwise_push {
     SHK_UINT params; /* words (storage variant) */
     SHK_UINT word_stride; /* uvec4 */
     SHK_UINT input_channels, multiplier; /* output channels per input channel */
+    SHK_UINT epilogue; /* words into the parameters; no sum */
 };
 
 /* ---- fully_connected ---- */

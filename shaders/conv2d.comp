@@ -19,6 +19,9 @@ layout(constant_id = SHK_SPEC_FIRST + 3) const uint WINDOW_SUM = 0u; /* weights 
 
 layout(constant_id = SHK_SPEC_FIRST + 4) const uint FLOAT = 0u; /* sums in floats; the caller knows that they are exact */
 
+layout(constant_id = SHK_SPEC_FIRST + 5) const uint EPILOGUE = 0u; /* SHK_EPILOGUE_* */
+#include "epilogue.glsl"
+
 layout(push_constant, std430) uniform push_block { shk_conv_push p; };
 
 const uint QUADS = CHANNELS / 4u;
@@ -106,6 +109,7 @@ uint add_tap(uint weights, uvec4 header, ivec2 tap)
 
 void store(uint first, uint slice, uint quant)
 {
+    shk_load_epilogue(p.epilogue);
     [[unroll]] for (uint q = 0u; q < QUADS; q++) {
         uint word = (p.first_slice + slice) * QUADS + q;
         ivec4 multiplier = ivec4(SHK_WEIGHTS(p.params, quant + QUADS + q));
@@ -121,8 +125,13 @@ void store(uint first, uint slice, uint quant)
                 y[j] = shk_mbqm(sum, multiplier[j], shift[j]);
             }
             y = clamp(y, p.output_min, p.output_max) + p.output_zero_point;
-            if (word < p.output_words && first + i < p.rows)
+            if (word < p.output_words && first + i < p.rows) {
+                uint residual = 0u;
+                if ((EPILOGUE & SHK_EPILOGUE_ADD) != 0u)
+                    residual = SHK_ARENA(p.residual_offset + (first + i) * p.residual_stride + word);
+                y = shk_epilogue(p.epilogue, y, residual);
                 SHK_ARENA(p.output_offset + (first + i) * p.output_stride + word) = shk_pack4(y.x, y.y, y.z, y.w);
+            }
         }
     }
 }

@@ -13,6 +13,9 @@ layout(constant_id = SHK_SPEC_FIRST + 2) const uint STRIDE_WIDTH = 1u;
 
 layout(constant_id = SHK_SPEC_FIRST + 3) const uint FLOAT = 0u; /* sums in floats; the caller knows that they are exact */
 
+layout(constant_id = SHK_SPEC_FIRST + 4) const uint EPILOGUE = 0u; /* SHK_EPILOGUE_BEFORE or nothing */
+#include "epilogue.glsl"
+
 layout(push_constant, std430) uniform push_block { shk_depthwise_push p; };
 
 const uint COLUMNS = (PIXELS - 1u) * STRIDE_WIDTH + KERNEL_WIDTH;
@@ -72,6 +75,7 @@ void main()
         for (uint j = 0u; j < 4u; j++)
             y[j] = shk_mbqm(FLOAT != 0u ? acc[i][j] + int(float_acc[i][j]) : acc[i][j], multiplier[j], shift[j]);
         y = clamp(y, p.output_min, p.output_max) + p.output_zero_point;
+        y = shk_epilogue(p.epilogue, y, 0u);
         uint x = first + i;
         if (x < uint(p.output_width))
             SHK_ARENA(p.output_offset + (line * uint(p.output_width) + x) * p.output_stride + p.first_word + word) =

@@ -8,6 +8,9 @@
 #include "int8.glsl"
 #include "weights.glsl"
 
+layout(constant_id = SHK_SPEC_FIRST) const uint EPILOGUE = 0u; /* SHK_EPILOGUE_BEFORE or nothing */
+#include "epilogue.glsl"
+
 layout(push_constant, std430) uniform push_block { shk_depthwise_push p; };
 
 /* The input values that the four output channels see at a pixel. */
@@ -60,5 +63,6 @@ void main()
     for (uint j = 0u; j < 4u; j++)
         y[j] = shk_mbqm(acc[j], multiplier[j], shift[j]);
     y = clamp(y, p.output_min, p.output_max) + p.output_zero_point;
+    y = shk_epilogue(p.epilogue, y, 0u);
     SHK_ARENA(p.output_offset + pixel * p.output_stride + word) = shk_pack4(y.x, y.y, y.z, y.w);
 }

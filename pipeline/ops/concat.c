@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "concat.h"
 #include "move.h"
 
 SHK_OP_DECLARE(concat);
@@ -26,7 +27,12 @@ static int32_t extent(const struct shk_graph *graph, const struct shk_op *op, ui
     return op->spelling->kind == PACK ? 1 : shk_op_input(graph, op, i)->shape.dims[axis_of(graph, op)];
 }
 
-static bool same_scale(const struct shk_tensor *a, const struct shk_tensor *b)
+bool shk_op_is_concat(const struct shk_op *op)
+{
+    return op->def == &shk_op_concat && op->spelling->kind == CONCATENATION;
+}
+
+bool shk_concat_same_scale(const struct shk_tensor *a, const struct shk_tensor *b)
 {
     if (a->quant.count == 0 || b->quant.count == 0)
         return true;
@@ -41,7 +47,7 @@ static enum shk_status check_quantization(const struct shk_graph *graph, const s
         return SHK_OK;
     for (uint32_t i = 0; i < op->input_count; i++) {
         const struct shk_tensor *in = shk_op_input(graph, op, i);
-        if (!out->legacy_uint8 && !same_scale(in, out))
+        if (!out->legacy_uint8 && !shk_concat_same_scale(in, out))
             return shk_op_fail(
                 graph, op, SHK_ERROR_BAD_MODEL, error,
                 "int8 input %u ('%s') has scale %g and zero point %d, the output %g and %d; they "
@@ -115,7 +121,7 @@ static int8_t rescale(int32_t value, const struct shk_quant *in, const struct sh
     return (int8_t)(SHK_CLAMP(y, 0, 255) - 128);
 }
 
-static void rescale_table(const struct shk_tensor *in, const struct shk_tensor *out, int8_t table[256])
+void shk_concat_table(const struct shk_tensor *in, const struct shk_tensor *out, int8_t table[256])
 {
     for (int32_t v = 0; v < 256; v++)
         table[v] = rescale(v, &in->quant, &out->quant);
@@ -136,7 +142,7 @@ static enum shk_status reference(const struct shk_reference *run, struct shk_err
             const struct shk_tensor *in = shk_op_input(run->graph, run->op, i);
             size_t bytes = (size_t)extent(run->graph, run->op, i) * inner;
             const uint8_t *src = (const uint8_t *)run->inputs[i] + o * bytes;
-            if (run->op->spelling->kind == CONCATENATION && !same_scale(in, out))
+            if (run->op->spelling->kind == CONCATENATION && !shk_concat_same_scale(in, out))
                 for (size_t b = 0; b < bytes; b++)
                     dst[b] = (uint8_t)rescale((int8_t)src[b] + 128, &in->quant, &out->quant);
             else
@@ -166,17 +172,6 @@ static struct shk_move piece(const struct shk_lowering *lowering, const struct s
     return move;
 }
 
-/* The planner has put the input where the piece goes. */
-static bool in_place(const struct shk_move *move)
-{
-    if (move->src != move->dst)
-        return false;
-    for (uint32_t k = 0; k < move->rank; k++)
-        if (move->n[k] > 1 && move->src_steps[k] != move->dst_steps[k])
-            return false;
-    return true;
-}
-
 static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op *op, struct shk_error *error)
 {
     const struct shk_graph *graph = shk_lower_graph(lowering);
@@ -188,11 +183,11 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         const struct shk_tensor *in = shk_op_input(graph, op, i);
         struct shk_move move = piece(lowering, op, i, at);
         at += (uint32_t)extent(graph, op, i);
-        if (op->spelling->kind == CONCATENATION && !same_scale(in, out)) {
-            rescale_table(in, out, table);
+        if (op->spelling->kind == CONCATENATION && !shk_concat_same_scale(in, out)) {
+            shk_concat_table(in, out, table);
             move.table = table;
         }
-        if (!move.table && in_place(&move))
+        if (!move.table && shk_move_is_in_place(&move))
             continue;
         if (emitted && move.element_bytes == 1 && move.dst % 4)
             shk_lower_barrier(lowering); /* the piece before ends in this one's first word */

@@ -137,24 +137,42 @@ struct packing {
     uint32_t parts; /* 1; 3 if weight - zero point is stored as a sum of three bytes */
     uint32_t taps;
     size_t slice_bytes;
+    /* Of a pixel's channels as the output has them: all of them, in one row, or rows of fewer (fuse_reshape.c). The last
+     * word of a row may have lanes without a channel. */
+    uint32_t row_channels, row_words, rows;
 };
+
+/* The channel in lane `lane` of a pixel's words, or UINT32_MAX. */
+static uint32_t channel_of(const struct packing *p, uint32_t lane)
+{
+    uint32_t row = lane / (4 * p->row_words), at = lane % (4 * p->row_words);
+    return row < p->rows && at < p->row_channels ? row * p->row_channels + at : UINT32_MAX;
+}
 
 /* First input word that a slice reads, and one past the last. */
 static void slice_words(const struct packing *p, uint32_t slice, uint32_t *first, uint32_t *end)
 {
     uint32_t channel = slice * p->channels;
     uint32_t last = SHK_MIN(channel + p->channels, (uint32_t)p->conv.output_channels) - 1;
+    *first = 0;
+    *end = shk_div_round_up(p->depth, 4);
+    if (p->filters_per_group == (uint32_t)p->conv.output_channels)
+        return;
     *first = channel / p->filters_per_group * p->depth / 4;
     *end = shk_div_round_up((last / p->filters_per_group + 1) * p->depth, 4);
 }
 
-static struct packing plan_packing(const struct shk_graph *graph, const struct shk_op *op, uint32_t channels,
-                                   bool split)
+/* `row_channels`: of struct shk_fused_op. */
+static struct packing plan_packing(const struct shk_graph *graph, const struct shk_op *op, uint32_t row_channels,
+                                   uint32_t channels, bool split)
 {
     struct packing p = {.conv = shk_conv_describe(graph, op), .channels = channels, .parts = 1};
+    p.row_channels = row_channels ? row_channels : (uint32_t)p.conv.output_channels;
+    p.row_words = shk_div_round_up(p.row_channels, 4);
+    p.rows = (uint32_t)p.conv.output_channels / p.row_channels;
     p.depth = (uint32_t)group_depth(graph, op);
     p.filters_per_group = (uint32_t)p.conv.output_channels / ((uint32_t)p.conv.input_channels / p.depth);
-    p.slices = shk_div_round_up((uint32_t)p.conv.output_channels, channels);
+    p.slices = shk_div_round_up(p.rows * p.row_words * 4, channels);
     p.taps = (uint32_t)(p.conv.kernel_height * p.conv.kernel_width);
     /* the sum of a window, which a zero point of the weights needs, is that of one group */
     bool several =
@@ -174,17 +192,17 @@ static struct packing plan_packing(const struct shk_graph *graph, const struct s
 /* The slice width that costs least, if the variant leaves it open. Loading an input takes about as long as its products
  * with three channels. No slices: one does not fit `limit` bytes. */
 static struct packing choose_packing(const struct shk_graph *graph, const struct shk_op *op,
-                                     const struct shk_variant *variant, size_t limit)
+                                     uint32_t row_channels, const struct shk_variant *variant, size_t limit)
 {
     struct packing best = {0};
     uint64_t best_cost = UINT64_MAX;
     bool split = variant->form == SHK_FORM_SPLIT;
     if (variant->channels) {
-        best = plan_packing(graph, op, variant->channels, split);
+        best = plan_packing(graph, op, row_channels, variant->channels, split);
         return best.slice_bytes <= limit ? best : (struct packing){0};
     }
     for (uint32_t channels = MAX_CHANNELS; channels >= 4; channels /= 2) {
-        struct packing p = plan_packing(graph, op, channels, split);
+        struct packing p = plan_packing(graph, op, row_channels, channels, split);
         uint64_t cost = (uint64_t)p.slices * p.words * p.parts * (channels + 3);
         if (p.slice_bytes <= limit && cost < best_cost) {
             best = p;
@@ -248,16 +266,19 @@ static void pack_slice(const struct shk_graph *graph, const struct shk_op *op, c
     uint32_t *header = out, first, end;
     int32_t *quant = (int32_t *)out + 4 * SHK_CONV_HEADER;
     int8_t *weights = (int8_t *)(quant + 3 * p->channels);
-    uint32_t channel = slice * p->channels, group = channel / p->filters_per_group;
-    uint32_t count = SHK_MIN(p->channels, (uint32_t)p->conv.output_channels - channel);
+    uint32_t lane = slice * p->channels;
+    uint32_t group = p->filters_per_group < (uint32_t)p->conv.output_channels ? lane / p->filters_per_group : 0;
     slice_words(p, slice, &first, &end);
     header[0] = first;
     header[1] = end - first;
     header[2] = byte_mask(first, group * p->depth, (group + 1) * p->depth);
     header[3] = byte_mask(end - 1, group * p->depth, (group + 1) * p->depth);
-    for (uint32_t c = 0; c < count; c++) {
-        pack_quantization(graph, op, p, channel + c, quant + c);
-        pack_channel(p, channel + c, c, first, end, weights);
+    for (uint32_t c = 0; c < p->channels; c++) {
+        uint32_t channel = channel_of(p, lane + c);
+        if (channel == UINT32_MAX)
+            continue;
+        pack_quantization(graph, op, p, channel, quant + c);
+        pack_channel(p, channel, c, first, end, weights);
     }
 }
 
@@ -297,7 +318,7 @@ static bool fits(const struct shk_graph *graph, const struct shk_op *op, const s
 {
     if (!variant->channels)
         return true; /* falls back to storage by itself */
-    struct packing p = plan_packing(graph, op, variant->channels, false);
+    struct packing p = plan_packing(graph, op, 0, variant->channels, false);
     size_t size = (size_t)p.taps * p.depth;
     if (p.slice_bytes > shk_variant_weight_bytes(variant, device))
         return false;
@@ -305,7 +326,8 @@ static bool fits(const struct shk_graph *graph, const struct shk_op *op, const s
            (p.parts == 1 && shk_conv_exact_in_float(p.conv.weights, (uint32_t)p.conv.output_channels, size, size, 1));
 }
 
-static struct shk_conv_push make_push(const struct packing *p, struct shk_view in, struct shk_view out)
+static struct shk_conv_push make_push(const struct packing *p, struct shk_view in, struct shk_view out,
+                                      const struct shk_epilogue *epilogue)
 {
     const struct shk_conv *c = &p->conv;
     return (struct shk_conv_push){
@@ -334,12 +356,15 @@ static struct shk_conv_push make_push(const struct packing *p, struct shk_view i
         .output_max = c->range.max - c->output_zero_point,
         .parts = p->parts,
         .slice_stride = (uint32_t)(p->slice_bytes / 16),
+        .epilogue = epilogue->params,
+        .residual_offset = epilogue->residual,
+        .residual_stride = epilogue->residual_stride,
     };
 }
 
 /* Dispatches of at most `per_dispatch` slices each, whose parameters are appended one by one. */
 static void emit(struct shk_lowering *lowering, const struct packing *p, const struct shk_variant *variant,
-                 size_t limit, struct shk_conv_push push, const uint8_t *packed)
+                 size_t limit, uint32_t epilogue, struct shk_conv_push push, const uint8_t *packed)
 {
     const struct shk_conv *c = &p->conv;
     bool pointwise = p->taps == 1 && c->stride_height == 1 && c->stride_width == 1;
@@ -349,8 +374,8 @@ static void emit(struct shk_lowering *lowering, const struct packing *p, const s
     struct shk_dispatch dispatch = {
         .shader = choose_shader(variant, limit),
         .spec = {p->channels, pixels, pointwise, push.weight_zero_point != 0,
-                 variant->arithmetic == SHK_ARITHMETIC_FLOAT},
-        .spec_count = 5,
+                 variant->arithmetic == SHK_ARITHMETIC_FLOAT, epilogue},
+        .spec_count = 6,
         .push = &push,
         .push_size = sizeof(push),
     };
@@ -368,25 +393,38 @@ static void emit(struct shk_lowering *lowering, const struct packing *p, const s
     }
 }
 
+/* Pixels and all of their words, whatever the rows are. */
+static struct shk_view output_pixels(const struct shk_lowering *lowering, const struct shk_op *op, const struct packing *p)
+{
+    struct shk_view out = shk_lower_view(lowering, op->outputs[0]);
+    out.rows /= p->rows;
+    out.stride *= p->rows;
+    out.words *= p->rows;
+    return out;
+}
+
 static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op *op, struct shk_error *error)
 {
-    const struct shk_graph *graph = shk_lower_graph(lowering);
+    const struct shk_graph *graph = shk_lower_model(lowering);
+    const struct shk_fused_op *fused = shk_lower_fused(lowering);
     const struct shk_variant *variant = shk_lower_variant(lowering);
     size_t limit = shk_variant_weight_bytes(variant, shk_lower_device(lowering));
-    struct packing p = choose_packing(graph, op, variant, limit);
+    struct packing p = choose_packing(graph, fused->own, fused->row_channels, variant, limit);
     if (p.slices == 0) { /* too many weights per output channel for a uniform buffer */
         limit = SIZE_MAX;
-        p = choose_packing(graph, op, variant, limit);
+        p = choose_packing(graph, fused->own, fused->row_channels, variant, limit);
     }
+    p.conv = shk_conv_lowered(lowering, op);
     size_t total;
     uint8_t *packed = NULL;
     if (!shk_mul_size(p.slice_bytes, p.slices, &total) || !(packed = calloc(1, total)))
         return shk_fail_oom(error, p.slice_bytes, "packed convolution weights");
     for (uint32_t s = 0; s < p.slices; s++)
-        pack_slice(graph, op, &p, s, packed + s * p.slice_bytes);
+        pack_slice(graph, fused->own, &p, s, packed + s * p.slice_bytes);
     struct shk_view in = shk_lower_view(lowering, op->inputs[SHK_CONV_INPUT]);
-    struct shk_view out = shk_lower_view(lowering, op->outputs[0]);
-    emit(lowering, &p, variant, limit, make_push(&p, in, out), packed);
+    struct shk_view out = output_pixels(lowering, op, &p);
+    struct shk_epilogue epilogue = shk_epilogue_lower(lowering, op);
+    emit(lowering, &p, variant, limit, epilogue.steps, make_push(&p, in, out, &epilogue), packed);
     free(packed);
     return SHK_OK;
 }
@@ -409,4 +447,7 @@ const struct shk_op_def shk_op_conv2d = {
     .variants = variants,
     .variant_count = SHK_ARRAY_LEN(variants),
     .fits = fits,
+    .takes_border = shk_conv_takes_border,
+    .in_place_inputs = 1u << SHK_FUSED_RESIDUAL,
+    .absorbs = SHK_FUSION_ADD | SHK_FUSION_TABLE | SHK_FUSION_RESHAPE,
 };

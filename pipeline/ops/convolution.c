@@ -141,6 +141,23 @@ struct shk_conv shk_conv_describe(const struct shk_graph *graph, const struct sh
     return c;
 }
 
+struct shk_conv shk_conv_lowered(const struct shk_lowering *lowering, const struct shk_op *op)
+{
+    const struct shk_fused_op *fused = shk_lower_fused(lowering);
+    const struct shk_shape *in = &shk_op_input(shk_lower_graph(lowering), op, SHK_CONV_INPUT)->shape;
+    struct shk_conv c = shk_conv_describe(shk_lower_model(lowering), fused->own);
+    c.input_height = in->dims[1];
+    c.input_width = in->dims[2];
+    c.pad_top += fused->pad_top;
+    c.pad_left += fused->pad_left;
+    return c;
+}
+
+bool shk_conv_takes_border(const struct shk_graph *graph, const struct shk_op *op, int8_t value)
+{
+    return value == shk_op_input(graph, op, SHK_CONV_INPUT)->quant.zero_points[0];
+}
+
 struct shk_multiplier shk_conv_multiplier(const struct shk_graph *graph, const struct shk_op *op,
                                           uint32_t channel)
 {

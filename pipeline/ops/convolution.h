@@ -5,7 +5,8 @@
 #ifndef SHK_CONVOLUTION_H
 #define SHK_CONVOLUTION_H
 
-#include "lower.h"
+#include "epilogue.h"
+#include "fuse.h"
 #include "quant.h"
 
 enum { SHK_CONV_INPUT, SHK_CONV_WEIGHTS, SHK_CONV_BIAS };
@@ -36,6 +37,12 @@ enum shk_status shk_conv_check(const struct shk_graph *graph, const struct shk_o
                                struct shk_error *error);
 
 struct shk_conv shk_conv_describe(const struct shk_graph *graph, const struct shk_op *op);
+
+/* The same of the op that is being lowered, which reads what an absorbed PAD read and pads it by itself. */
+struct shk_conv shk_conv_lowered(const struct shk_lowering *lowering, const struct shk_op *op);
+
+/* shk_op_def.takes_border: a border of the input's zero point adds nothing to any sum. */
+bool shk_conv_takes_border(const struct shk_graph *graph, const struct shk_op *op, int8_t value);
 
 /* Scale of the sums of one output channel to the output, as the reference kernels calculate it. */
 struct shk_multiplier shk_conv_multiplier(const struct shk_graph *graph, const struct shk_op *op,

@@ -207,21 +207,26 @@ static bool fits(const struct shk_graph *graph, const struct shk_op *op, const s
            word_bytes(&c) <= shk_variant_weight_bytes(variant, device);
 }
 
-static void emit_any(struct shk_lowering *lowering, struct shk_depthwise_push push, struct shk_view out,
-                     const uint8_t *packed, size_t bytes)
+static void emit_any(struct shk_lowering *lowering, uint32_t epilogue, struct shk_depthwise_push push,
+                     struct shk_view out, const uint8_t *packed, size_t bytes)
 {
     push.words = out.words;
     push.items = out.rows * out.words;
     push.params = shk_lower_params(lowering, packed, bytes, 16) / 4;
     struct shk_dispatch dispatch = {
-        .shader = &shk_shader_depthwise_any, .push = &push, .push_size = sizeof(push)};
+        .shader = &shk_shader_depthwise_any,
+        .spec = {epilogue},
+        .spec_count = 1,
+        .push = &push,
+        .push_size = sizeof(push),
+    };
     shk_dispatch_linear(&dispatch, push.items, 32);
     shk_lower_dispatch(lowering, &dispatch);
 }
 
 static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c,
-                         const struct shk_variant *variant, struct shk_depthwise_push push, struct shk_view out,
-                         const uint8_t *packed)
+                         const struct shk_variant *variant, uint32_t epilogue, struct shk_depthwise_push push,
+                         struct shk_view out, const uint8_t *packed)
 {
     uint32_t pixels = pixels_per_invocation(c, variant);
     size_t range = shk_variant_weight_bytes(variant, shk_lower_device(lowering));
@@ -232,8 +237,8 @@ static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c
                   : range < SHK_UNIFORM_MAX ? &shk_shader_depthwise_uniform16
                                             : &shk_shader_depthwise_uniform64,
         .spec = {pixels, (uint32_t)c->kernel_width, (uint32_t)c->stride_width,
-                 variant->arithmetic == SHK_ARITHMETIC_FLOAT},
-        .spec_count = 4,
+                 variant->arithmetic == SHK_ARITHMETIC_FLOAT, epilogue},
+        .spec_count = 5,
         .push = &push,
         .push_size = sizeof(push),
     };
@@ -253,8 +258,9 @@ static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c
 
 static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op *op, struct shk_error *error)
 {
-    const struct shk_graph *graph = shk_lower_graph(lowering);
-    struct shk_conv c = shk_conv_describe(graph, op);
+    const struct shk_graph *graph = shk_lower_model(lowering);
+    const struct shk_op *own = shk_lower_fused(lowering)->own;
+    struct shk_conv c = shk_conv_lowered(lowering, op);
     struct shk_view in = shk_lower_view(lowering, op->inputs[SHK_CONV_INPUT]);
     struct shk_view out = shk_lower_view(lowering, op->outputs[0]);
     const struct shk_variant *variant = shk_lower_variant(lowering);
@@ -263,13 +269,15 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
     if (!packed)
         return shk_fail_oom(error, bytes, "packed depthwise weights");
     for (uint32_t o = 0; o < (uint32_t)c.output_channels; o++)
-        pack_channel(graph, op, &c, o, packed + o / 4 * word_bytes(&c));
+        pack_channel(graph, own, &c, o, packed + o / 4 * word_bytes(&c));
 
     struct shk_depthwise_push push = make_push(&c, in, out);
+    struct shk_epilogue epilogue = shk_epilogue_lower(lowering, op);
+    push.epilogue = epilogue.params;
     if (variant->form == SHK_FORM_ANY || !is_regular(&c))
-        emit_any(lowering, push, out, packed, bytes);
+        emit_any(lowering, epilogue.steps, push, out, packed, bytes);
     else
-        emit_regular(lowering, &c, variant, push, out, packed);
+        emit_regular(lowering, &c, variant, epilogue.steps, push, out, packed);
     free(packed);
     return SHK_OK;
 }
@@ -292,4 +300,6 @@ const struct shk_op_def shk_op_depthwise = {
     .variants = variants,
     .variant_count = SHK_ARRAY_LEN(variants),
     .fits = fits,
+    .takes_border = shk_conv_takes_border,
+    .absorbs = SHK_FUSION_TABLE,
 };

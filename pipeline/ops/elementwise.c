@@ -1,6 +1,7 @@
 /* Two int8 tensors into one, with numpy's broadcasting.
  * ADD, SUB, MUL, MAXIMUM, MINIMUM: tflite/kernels/{add,sub,mul,maximum_minimum}.cc; PRELU: reference/prelu.h.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "elementwise.h"
 #include "grid.h"
 #include "quant.h"
 
@@ -183,6 +184,30 @@ static enum shk_status reference(const struct shk_reference *run, struct shk_err
     return SHK_OK;
 }
 
+bool shk_op_is_add(const struct shk_op *op)
+{
+    return op->def == &shk_op_elementwise && op->spelling->kind == SHK_ELEMENTWISE_ADD;
+}
+
+struct shk_epilogue_add shk_add_describe(const struct shk_graph *graph, const struct shk_op *op, uint32_t first)
+{
+    struct constants c = constants_of(graph, op);
+    struct shk_multiplier a = first ? c.b : c.a, b = first ? c.a : c.b;
+    return (struct shk_epilogue_add){
+        .zero_a = first ? c.zero_b : c.zero_a,
+        .zero_b = first ? c.zero_a : c.zero_b,
+        .multiplier_a = a.multiplier,
+        .shift_a = a.shift,
+        .multiplier_b = b.multiplier,
+        .shift_b = b.shift,
+        .multiplier_out = c.out.multiplier,
+        .shift_out = c.out.shift,
+        .zero_out = c.zero_out,
+        .min = c.range.min,
+        .max = c.range.max,
+    };
+}
+
 static struct shk_elementwise_uniform uniform_of(const struct constants *c)
 {
     return (struct shk_elementwise_uniform){
@@ -270,4 +295,5 @@ const struct shk_op_def shk_op_elementwise = {
     .check = check,
     .reference = reference,
     .lower = lower,
+    .in_place_inputs = 1 | 2,
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "move.h"
+#include "pad.h"
 
 SHK_OP_DECLARE(pad);
 SHK_SHADER_DECLARE(pad);
@@ -69,6 +70,19 @@ static uint32_t border(const struct shk_graph *graph, const struct shk_op *op)
     else if (out->dtype == SHK_DTYPE_INT8)
         bits = (uint32_t)(out->quant.count ? out->quant.zero_points[0] : out->legacy_uint8 ? -128 : 0) & 0xff;
     return bits;
+}
+
+bool shk_op_is_pad(const struct shk_op *op)
+{
+    return op->def == &shk_op_pad;
+}
+
+struct shk_pad shk_pad_describe(const struct shk_graph *graph, const struct shk_op *op)
+{
+    struct shk_pad pad = {.value = border(graph, op)};
+    for (uint32_t k = 0; k < shk_op_input(graph, op, 0)->shape.rank; k++)
+        pad.before[k] = padding(graph, op, k, 0);
+    return pad;
 }
 
 static enum shk_status reference(const struct shk_reference *run, struct shk_error *error)

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "fuse.h"
 #include "grid.h"
 #include "quant.h"
 
@@ -114,6 +115,8 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
     const struct shk_tensor *in = shk_op_input(graph, op, 0), *out = shk_op_output(graph, op, 0);
     struct shk_view src = shk_lower_view(lowering, op->inputs[0]),
                     dst = shk_lower_view(lowering, op->outputs[0]);
+    const struct shk_fused_op *fused = shk_lower_fused(lowering);
+    const int32_t *size = shk_op_input(graph, fused->own, 0)->shape.dims;
     struct shk_range range = shk_activation_range(a->activation, out);
     struct shk_pool_push push = {
         .items = dst.rows * dst.words,
@@ -130,8 +133,8 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         .filter_w = a->filter_w,
         .stride_h = a->stride_h,
         .stride_w = a->stride_w,
-        .pad_h = shk_window_compute(in->shape.dims[1], a->filter_h, a->stride_h, 1, a->padding).before,
-        .pad_w = shk_window_compute(in->shape.dims[2], a->filter_w, a->stride_w, 1, a->padding).before,
+        .pad_h = shk_window_compute(size[1], a->filter_h, a->stride_h, 1, a->padding).before + fused->pad_top,
+        .pad_w = shk_window_compute(size[2], a->filter_w, a->stride_w, 1, a->padding).before + fused->pad_left,
         .min = range.min,
         .max = range.max,
     };
@@ -158,6 +161,13 @@ static void describe(const struct shk_graph *graph, const struct shk_op *op, cha
              a->activation ? shk_activation_names[a->activation] : "");
 }
 
+/* The smallest value changes no maximum. A mean leaves out what is past the edge, but not a border. */
+static bool takes_border(const struct shk_graph *graph, const struct shk_op *op, int8_t value)
+{
+    (void)graph;
+    return op->spelling->kind == MAXIMUM && value == INT8_MIN;
+}
+
 static const struct shk_attr attributes[] = {
     {"padding", SHK_ATTR_ENUM, 0, offsetof(struct attrs, padding), 0, shk_padding_names},
     {"stride_w", SHK_ATTR_INT32, 1, offsetof(struct attrs, stride_w), 0, NULL},
@@ -181,4 +191,5 @@ const struct shk_op_def shk_op_pool = {
     .reference = reference,
     .lower = lower,
     .describe = describe,
+    .takes_border = takes_border,
 };

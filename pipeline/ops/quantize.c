@@ -8,6 +8,7 @@
 
 #include "move.h"
 #include "quant.h"
+#include "quantize.h"
 
 SHK_OP_DECLARE(quantize);
 SHK_SHADER_DECLARE(quantize);
@@ -33,7 +34,12 @@ static enum shk_status check(const struct shk_graph *graph, const struct shk_op 
     return status;
 }
 
-static int8_t quantize(float x, const struct shk_quant *quant)
+bool shk_op_is_quantize(const struct shk_op *op)
+{
+    return op->def == &shk_op_quantize;
+}
+
+int8_t shk_quantize_float(float x, const struct shk_quant *quant)
 {
     float rounded = roundf(x / quant->scales[0]);
     if (isnan(rounded))
@@ -52,6 +58,15 @@ static void requantize_table(const struct shk_tensor *in, const struct shk_tenso
     }
 }
 
+/* From float to int8 is no table. */
+static bool table(const struct shk_graph *graph, const struct shk_op *op, int8_t values[256])
+{
+    const struct shk_tensor *in = shk_op_input(graph, op, 0);
+    if (in->dtype == SHK_DTYPE_INT8)
+        requantize_table(in, shk_op_output(graph, op, 0), values);
+    return in->dtype == SHK_DTYPE_INT8;
+}
+
 static enum shk_status reference(const struct shk_reference *run, struct shk_error *error)
 {
     const struct shk_tensor *in = shk_op_input(run->graph, run->op, 0),
@@ -59,7 +74,7 @@ static enum shk_status reference(const struct shk_reference *run, struct shk_err
     int8_t *dst = run->outputs[0], table[256];
     requantize_table(in->quant.count ? in : out, out, table);
     for (size_t i = 0; i < out->bytes; i++)
-        dst[i] = in->dtype == SHK_DTYPE_FLOAT32 ? quantize(((const float *)run->inputs[0])[i], &out->quant)
+        dst[i] = in->dtype == SHK_DTYPE_FLOAT32 ? shk_quantize_float(((const float *)run->inputs[0])[i], &out->quant)
                                                 : table[((const int8_t *)run->inputs[0])[i] - INT8_MIN];
     return SHK_OK;
 }
@@ -82,7 +97,7 @@ static void build_thresholds(const struct shk_quant *quant, int32_t thresholds[2
         int64_t low = -KEY_OF_INFINITY - INT64_C(1), high = KEY_OF_INFINITY; /* gives less; gives as much */
         while (high - low > 1) {
             int64_t middle = (low + high) >> 1;
-            if (quantize(float_of_key((int32_t)middle), quant) >= i + INT8_MIN)
+            if (shk_quantize_float(float_of_key((int32_t)middle), quant) >= i + INT8_MIN)
                 high = middle;
             else
                 low = middle;
@@ -136,4 +151,6 @@ const struct shk_op_def shk_op_quantize = {
     .check = check,
     .reference = reference,
     .lower = lower,
+    .table = table,
+    .in_place_inputs = 1,
 };

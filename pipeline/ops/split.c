@@ -26,6 +26,12 @@ static int32_t axis_of(const struct shk_graph *graph, const struct shk_op *op)
     return shk_normalize_axis(axis, shk_op_input(graph, op, value_input(op))->shape.rank);
 }
 
+/* UNPACK has other shapes. */
+static uint32_t split_input(const struct shk_op *op)
+{
+    return value_input(op);
+}
+
 /* Size of output i along the axis. */
 static int32_t extent(const struct shk_graph *graph, const struct shk_op *op, uint32_t i)
 {
@@ -139,7 +145,8 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
             move.n[move.rank] = (uint32_t)(k == axis ? extent(graph, op, i) : in->shape.dims[k]);
             move.src_steps[move.rank++] = steps[k];
         }
-        shk_move_emit(lowering, &move);
+        if (!shk_move_is_in_place(&move))
+            shk_move_emit(lowering, &move);
         src += (uint32_t)extent(graph, op, i) * steps[axis];
     }
     return SHK_OK;
@@ -166,4 +173,5 @@ const struct shk_op_def shk_op_split = {
     .check = check,
     .reference = reference,
     .lower = lower,
+    .split_input = split_input,
 };

@@ -207,6 +207,12 @@ static enum shk_status reference(const struct shk_reference *run, struct shk_err
     return SHK_OK;
 }
 
+static bool table(const struct shk_graph *graph, const struct shk_op *op, int8_t values[256])
+{
+    build_table(graph, op, values);
+    return true;
+}
+
 static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op *op, struct shk_error *error)
 {
     int8_t table[256];
@@ -240,4 +246,6 @@ const struct shk_op_def shk_op_unary = {
     .check = check,
     .reference = reference,
     .lower = lower,
+    .table = table,
+    .in_place_inputs = 1,
 };

@@ -147,6 +147,7 @@ static int measure_ops(struct bench *bench)
     uint32_t ops = shk_model_op_count(bench->cli.model);
     uint64_t *samples = g_new(uint64_t, (size_t)ops * bench->frames), *column = g_new(uint64_t, bench->frames);
     uint64_t *one = g_new(uint64_t, ops);
+    uint32_t *into = NULL;
     struct shk_session *session = NULL;
     struct shk_error error;
     struct shk_result warm_up;
@@ -172,6 +173,11 @@ static int measure_ops(struct bench *bench)
         cli_sort(column, bench->frames);
         bench->ops[op].ns = cli_percentile(column, bench->frames, 50);
     }
+    if (!code)
+        code = cli_fusion(&bench->cli, &into);
+    for (uint32_t op = 0; op < ops && !code; op++)
+        bench->ops[op].into = into[op];
+    g_free(into);
     shk_session_destroy(&session);
     g_free(samples);
     g_free(column);
@@ -263,6 +269,7 @@ static int parse(struct bench *bench, char **argv, char **size, gboolean *json)
          NULL},
         {"plot", 'p', 0, G_OPTION_ARG_FILENAME, &batch->plot,
          "Draw a chart of batches into FILE.svg or FILE.png", "FILE"},
+        CLI_NO_FUSION,
         {NULL},
     };
     int code = cli_parse(&bench->cli, argv, &help, entries, 1, 1);

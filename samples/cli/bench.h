@@ -25,6 +25,7 @@ struct bench_op {
     uint64_t bytes; /* of the tensors that it reads and writes, weights included, each once */
     double roof_ns; /* that the ceilings allow it at best; 0: it took no time, or there are no ceilings */
     enum bench_bound bound;
+    uint32_t into; /* the op in whose time its own is; itself, if it was not fused */
 };
 
 struct bench_old; /* bench_compare.c */

@@ -93,7 +93,10 @@ static void print_ops(const struct bench *bench)
         table_cell(table, "%s", op.kernel);
         table_take(table, cli_tensor(&out));
         time_cells(table, &bench->ops[i], bench->op_total.ns);
-        table_cell(table, "%s", bench_bound_string(bench->ops[i].bound));
+        if (bench->ops[i].into == i)
+            table_cell(table, "%s", bench_bound_string(bench->ops[i].bound));
+        else
+            cli_fused_cell(table, bench->ops[i].into, i);
     }
     table_finish(table);
     printf("\n");
@@ -214,6 +217,8 @@ static void json_ops(JsonBuilder *b, const struct bench *bench)
         json_time(b, &bench->ops[i]);
         if (bench->ops[i].bound)
             json_string(b, "bound", bench_bound_string(bench->ops[i].bound));
+        if (bench->ops[i].into != i)
+            json_integer(b, "fused_into", (gint32)bench->ops[i].into);
         json_builder_end_object(b);
     }
     json_builder_end_array(b);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "table.h"
+
 int cli_fail(int code, const char *format, ...)
 {
     va_list ap;
@@ -66,7 +68,47 @@ struct shk_session_params cli_session_params(const struct cli *cli)
     struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
     params.log = cli_log(cli);
     params.cache_dir = cli->cache_dir[0] ? cli->cache_dir : NULL;
+    params.no_fusion = cli->no_fusion;
     return params;
+}
+
+gboolean cli_parse_no_fusion(const char *option, const char *list, gpointer data, GError **error)
+{
+    static const struct {
+        const char *name;
+        uint32_t bits;
+    } kinds[] = {
+        {"all", SHK_FUSION_ALL},     {"pad", SHK_FUSION_PAD},         {"add", SHK_FUSION_ADD},
+        {"table", SHK_FUSION_TABLE}, {"reshape", SHK_FUSION_RESHAPE}, {"input", SHK_FUSION_INPUT},
+    };
+    struct cli *cli = data;
+    char **names = g_strsplit(list, ",", -1);
+    bool good = true;
+    for (guint i = 0; names[i] && good; i++) {
+        good = false;
+        for (guint k = 0; k < G_N_ELEMENTS(kinds); k++)
+            if (strcmp(names[i], kinds[k].name) == 0) {
+                cli->no_fusion |= kinds[k].bits;
+                good = true;
+            }
+        if (!good)
+            g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                        "%s=%s: '%s' is no kind of fusion; there are pad, add, table, reshape, input, and all", option, list, names[i]);
+    }
+    g_strfreev(names);
+    return good;
+}
+
+/* GLib takes the argument behind an option with an optional value for that value: say what is meant. */
+static char **name_optional_values(char **argv)
+{
+    char **args = g_strdupv(argv);
+    for (guint i = 1; args[i] && strcmp(args[i], "--") != 0; i++)
+        if (strcmp(args[i], "--no-fusion") == 0) {
+            g_free(args[i]);
+            args[i] = g_strdup("--no-fusion=all");
+        }
+    return args;
 }
 
 int cli_parse(struct cli *cli, char **argv, const struct cli_help *help, const GOptionEntry *entries, guint min,
@@ -85,15 +127,17 @@ int cli_parse(struct cli *cli, char **argv, const struct cli_help *help, const G
     GOptionContext *context = g_option_context_new(help->usage);
     g_option_context_set_summary(context, help->summary);
     g_option_context_set_description(context, help->description);
+    GOptionGroup *group = g_option_group_new(NULL, NULL, NULL, cli, NULL); /* callbacks want the cli */
     if (entries)
-        g_option_context_add_main_entries(context, entries, NULL);
-    g_option_context_add_main_entries(context, common, NULL);
+        g_option_group_add_entries(group, entries);
+    g_option_group_add_entries(group, common);
+    g_option_context_set_main_group(context, group);
 
     char *program = g_strconcat("shrike ", help->name, NULL);
     g_set_prgname(program);
     GError *error = NULL;
     int code = CLI_OK;
-    char **args = g_strdupv(argv);
+    char **args = name_optional_values(argv);
     if (!g_option_context_parse_strv(context, &args, &error)) {
         code = cli_fail(CLI_USAGE, "%s; see %s --help", error->message, program);
         g_error_free(error);
@@ -164,6 +208,22 @@ int cli_close(struct cli *cli, int code)
     if (messages > 0 && code == CLI_OK)
         return cli_fail(CLI_FAILED, "the validation layer sent %" G_GUINT64_FORMAT " messages", messages);
     return code;
+}
+
+int cli_fusion(const struct cli *cli, uint32_t **into)
+{
+    uint32_t count = shk_model_op_count(cli->model);
+    struct shk_error error;
+    *into = g_new0(uint32_t, count + 1);
+    return shk_model_get_fusion(cli->model, cli->no_fusion, *into, count, &error) ? cli_fail_status(&error) : CLI_OK;
+}
+
+void cli_fused_cell(struct table *table, uint32_t into, uint32_t op)
+{
+    if (into == UINT32_MAX)
+        table_cell(table, "in preprocess");
+    else
+        table_cell(table, into == op ? "" : "in op %u", into);
 }
 
 int cli_check_output(const char *option, const char *path)

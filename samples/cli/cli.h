@@ -21,6 +21,7 @@ struct cli {
     char *cache_dir;
     gboolean validation;
     gboolean verbose;
+    uint32_t no_fusion; /* bits of enum shk_fusion; CLI_NO_FUSION */
     char **args; /* what is left of the command line, NULL-terminated */
 
     struct shk_device *device;
@@ -63,6 +64,12 @@ int cli_fail_status(const struct shk_error *error);
 /* Prints the message, frees the error, returns `code`. */
 int cli_fail_gerror(int code, GError *error);
 
+/* The option --no-fusion[=LIST], for the entries of a subcommand. */
+#define CLI_NO_FUSION                                                                                            \
+    {"no-fusion", 0, 0, G_OPTION_ARG_CALLBACK, cli_parse_no_fusion,                                              \
+     "Give ops dispatches of their own that others could do: all, or those of a list (pad,add,table,reshape,input)", "LIST"}
+gboolean cli_parse_no_fusion(const char *option, const char *list, gpointer data, GError **error);
+
 /* Parses argv (argv[0] is the subcommand) with `entries` and the options of every subcommand. `min` and `max`
  * bound the number of arguments that remain. */
 int cli_parse(struct cli *cli, char **argv, const struct cli_help *help, const GOptionEntry *entries, guint min,
@@ -82,6 +89,13 @@ int cli_close(struct cli *cli, int code);
 struct shk_log cli_log(const struct cli *cli);
 /* The defaults, with the log and the cache folder that the options ask for. */
 struct shk_session_params cli_session_params(const struct cli *cli);
+
+/* What is fused into what (shk_model_get_fusion), to be freed with g_free(). */
+int cli_fusion(const struct cli *cli, uint32_t **into);
+
+/* "in op 12", "in preprocess", or nothing. In JSON it is the member fused_into, -1 for preprocess. */
+struct table;
+void cli_fused_cell(struct table *table, uint32_t into, uint32_t op);
 
 /* Refuses a file that cannot be written, with a message that names the option, before anything is measured. `path`
  * NULL is fine. */

@@ -84,9 +84,9 @@ static void print_header(const struct shk_model *model)
     printf("\n\n");
 }
 
-static void print_ops(const struct shk_model *model, struct totals *totals)
+static void print_ops(const struct shk_model *model, const uint32_t *into, struct totals *totals)
 {
-    struct table *table = table_new(">#|op|kind|output|quantization|attributes|>MAC|>FLOP|>parameters");
+    struct table *table = table_new(">#|op|kind|output|quantization|attributes|fused|>MAC|>FLOP|>parameters");
     for (uint32_t i = 0; i < shk_model_op_count(model); i++) {
         struct shk_op_info op;
         struct shk_tensor_info out;
@@ -103,6 +103,7 @@ static void print_ops(const struct shk_model *model, struct totals *totals)
         table_take(table, cli_tensor(&out));
         table_take(table, quantization(&out));
         table_cell(table, "%s", op.attributes);
+        cli_fused_cell(table, into[i], i);
         table_cell(table, "%" G_GUINT64_FORMAT, op.macs);
         table_cell(table, "%" G_GUINT64_FORMAT, op.flops);
         table_cell(table, "%" G_GUINT64_FORMAT, op.parameters);
@@ -154,7 +155,7 @@ static void print_session(const struct shk_session_info *info)
            info->memory.parameter_bytes, info->staging_bytes, info->pipelines, info->dispatches, info->barriers);
 }
 
-static void json_op(JsonBuilder *b, const struct shk_model *model, uint32_t index)
+static void json_op(JsonBuilder *b, const struct shk_model *model, const uint32_t *into, uint32_t index)
 {
     struct shk_op_info op;
     shk_model_get_op(model, index, &op);
@@ -164,6 +165,8 @@ static void json_op(JsonBuilder *b, const struct shk_model *model, uint32_t inde
     json_string(b, "kernel", op.kernel);
     json_string(b, "kind", kind_names[op_kind(model, &op)]);
     json_string(b, "attributes", op.attributes);
+    if (into[index] != index)
+        json_integer(b, "fused_into", (gint32)into[index]);
     json_integer(b, "macs", op.macs);
     json_integer(b, "flops", op.flops);
     json_integer(b, "parameters", op.parameters);
@@ -200,7 +203,7 @@ static void json_totals(JsonBuilder *b, const struct shk_model *model)
     json_builder_end_object(b);
 }
 
-static void print_json(const struct shk_model *model, const struct shk_memory_report *memory,
+static void print_json(const struct shk_model *model, const uint32_t *into, const struct shk_memory_report *memory,
                        const struct inspect_memory *blocks, const struct shk_session_info *session)
 {
     JsonBuilder *b = json_builder_new();
@@ -218,7 +221,7 @@ static void print_json(const struct shk_model *model, const struct shk_memory_re
     json_integer(b, "classes", shk_model_class_count(model));
     json_open_array(b, "ops");
     for (uint32_t i = 0; i < shk_model_op_count(model); i++)
-        json_op(b, model, i);
+        json_op(b, model, into, i);
     json_builder_end_array(b);
     json_totals(b, model);
     json_open_object(b, "memory");
@@ -255,7 +258,7 @@ static int prepare(struct cli *cli, struct shk_session_info *info)
     return CLI_OK;
 }
 
-static void print_text(const struct cli *cli, const struct shk_memory_report *memory,
+static void print_text(const struct cli *cli, const uint32_t *into, const struct shk_memory_report *memory,
                        const struct inspect_memory *blocks, const struct shk_session_info *session)
 {
     struct totals totals = {0};
@@ -264,7 +267,7 @@ static void print_text(const struct cli *cli, const struct shk_memory_report *me
         inspect_memory_print(blocks);
         printf("\n");
     } else {
-        print_ops(cli->model, &totals);
+        print_ops(cli->model, into, &totals);
         print_totals(&totals);
     }
     print_memory(memory);
@@ -276,22 +279,26 @@ static int inspect(struct cli *cli, bool memory, const char *plot, bool json)
 {
     struct shk_session_info session;
     struct inspect_memory blocks = {0};
+    uint32_t *into = NULL;
     struct shk_memory_report report;
     struct shk_error error;
     int code = cli_open_model(cli, cli->args[0]);
-    if (!code && shk_model_get_memory(cli->model, &report, &error))
+    if (!code && shk_model_get_memory(cli->model, cli->no_fusion, &report, &error))
         code = cli_fail_status(&error);
     if (!code)
         code = prepare(cli, &session);
+    if (!code)
+        code = cli_fusion(cli, &into);
     if (!code && memory)
-        code = inspect_memory_load(&blocks, cli->model);
+        code = inspect_memory_load(&blocks, cli->model, cli->no_fusion);
     if (!code && plot)
         code = inspect_memory_plot(&blocks, plot);
     if (!code && json)
-        print_json(cli->model, &report, memory ? &blocks : NULL, cli->device ? &session : NULL);
+        print_json(cli->model, into, &report, memory ? &blocks : NULL, cli->device ? &session : NULL);
     else if (!code)
-        print_text(cli, &report, memory ? &blocks : NULL, &session);
+        print_text(cli, into, &report, memory ? &blocks : NULL, &session);
     inspect_memory_clear(&blocks);
+    g_free(into);
     return code;
 }
 
@@ -304,6 +311,7 @@ int cmd_inspect(char **argv)
         {"memory", 'm', 0, G_OPTION_ARG_NONE, &memory, "Show how the memory for activations is planned", NULL},
         {"plot", 'p', 0, G_OPTION_ARG_FILENAME, &plot,
          "Draw that memory over time into FILE.svg or FILE.png", "FILE"},
+        CLI_NO_FUSION,
         {NULL},
     };
     struct cli cli = {0};

@@ -8,16 +8,16 @@
 #include "json.h"
 #include "table.h"
 
-int inspect_memory_load(struct inspect_memory *memory, const struct shk_model *model)
+int inspect_memory_load(struct inspect_memory *memory, const struct shk_model *model, uint32_t no_fusion)
 {
     struct shk_error error;
     *memory = (struct inspect_memory){.model = model, .step_count = shk_model_op_count(model) + 2};
     memory->alive = g_new0(uint64_t, memory->step_count);
-    if (shk_model_get_memory(model, &memory->report, &error) ||
-        shk_model_get_memory_blocks(model, NULL, &memory->block_count, &error))
+    if (shk_model_get_memory(model, no_fusion, &memory->report, &error) ||
+        shk_model_get_memory_blocks(model, no_fusion, NULL, &memory->block_count, &error))
         return cli_fail_status(&error);
     memory->blocks = g_new0(struct shk_memory_block, memory->block_count);
-    if (shk_model_get_memory_blocks(model, memory->blocks, &memory->block_count, &error))
+    if (shk_model_get_memory_blocks(model, no_fusion, memory->blocks, &memory->block_count, &error))
         return cli_fail_status(&error);
     for (uint32_t i = 0; i < memory->block_count; i++)
         for (uint32_t step = memory->blocks[i].first; step <= memory->blocks[i].last; step++)

@@ -17,7 +17,7 @@ struct inspect_memory {
 };
 
 /* Returns an exit code; clear after a failure, too. */
-int inspect_memory_load(struct inspect_memory *memory, const struct shk_model *model);
+int inspect_memory_load(struct inspect_memory *memory, const struct shk_model *model, uint32_t no_fusion);
 void inspect_memory_clear(struct inspect_memory *memory);
 
 void inspect_memory_print(const struct inspect_memory *memory);

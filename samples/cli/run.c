@@ -286,6 +286,7 @@ int cmd_run(char **argv)
         {"letterbox", 0, 0, G_OPTION_ARG_NONE, &run.letterbox, "Keep the aspect ratio (default: stretch)", NULL},
         {"area", 0, 0, G_OPTION_ARG_NONE, &run.area, "Average when shrinking (default: bilinear)", NULL},
         {"bgr", 0, 0, G_OPTION_ARG_NONE, &run.bgr, "The model takes blue first", NULL},
+        CLI_NO_FUSION,
         {NULL},
     };
     int code = cli_parse(&run.cli, argv, &help, entries, 1, 2);

@@ -1,4 +1,4 @@
-/* shrikedetect tune=: measured before the first frame, kept in cache-dir, the same detections.
+/* shrikedetect tune=: measured before the first frame, kept in cache-dir, the same detections. fusion=: the same as well.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "elements.h"
 
@@ -60,12 +60,28 @@ START_TEST(test_modes)
 }
 END_TEST
 
+START_TEST(test_fusion)
+{
+    static const char *const flags[] = {"0", "pad+add", "input+table+reshape"};
+    GstBuffer *plain = detect("");
+    for (gsize i = 0; i < G_N_ELEMENTS(flags); i++) {
+        char *properties = g_strdup_printf("fusion=%s", flags[i]);
+        GstBuffer *other = detect(properties);
+        elements_same_detections(plain, other, 0);
+        gst_buffer_unref(other);
+        g_free(properties);
+    }
+    gst_buffer_unref(plain);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("detect-tune");
     TCase *tcase = tcase_create("tune");
     tcase_set_timeout(tcase, 240);
     tcase_add_test(tcase, test_modes);
+    tcase_add_test(tcase, test_fusion);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -129,7 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct shk_memory_report report;
     if (shk_model_load_memory(data, size, "fuzz", &model, NULL))
         return 0;
-    if (is_small(model) && !shk_model_get_memory(model, &report, NULL))
+    if (is_small(model) && !shk_model_get_memory(model, 0, &report, NULL))
         run_everywhere(model);
     shk_model_destroy(&model);
     return 0;

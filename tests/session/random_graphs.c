@@ -254,6 +254,19 @@ static void add_pad(struct network *n, uint32_t x)
     emit(n, "PAD", inputs, 2, &y, 1, "");
 }
 
+/* Of rows and columns only. */
+static void add_picture_pad(struct network *n, uint32_t x)
+{
+    struct shk_shape shape = tensor(n, x)->shape, pairs = {2, {4, 2}};
+    int32_t border[4][2] = {{0, 0}, {(int32_t)below(n, 3), (int32_t)below(n, 3)}, {(int32_t)below(n, 3), 1}, {0, 0}};
+    for (uint32_t k = 0; k < 4; k++)
+        shape.dims[k] += border[k][0] + border[k][1];
+    if (shk_shape_elements(&shape) > MAX_ELEMENTS)
+        return;
+    uint32_t y = activation(n, x, &shape), inputs[] = {x, add(n, SHK_DTYPE_INT32, &pairs, 1.0f, 0, border)};
+    emit(n, "PAD", inputs, 2, &y, 1, "");
+}
+
 /* With a live tensor of the same shape, or a constant that is broadcast. */
 static void add_elementwise(struct network *n, uint32_t x)
 {
@@ -315,7 +328,9 @@ static void add_convolution(struct network *n, uint32_t x)
         out.dims[3] = weights.dims[0] = 1 + (int32_t)below(n, 9);
     if (shk_shape_elements(&weights) > MAX_ELEMENTS || shk_shape_elements(&out) > MAX_ELEMENTS)
         return;
-    uint32_t y = activation(n, x, &out), inputs[] = {x, constant(n, &weights)};
+    uint8_t data[MAX_ELEMENTS];
+    test_random_bytes(&n->rng, data, shk_shape_elements(&weights));
+    uint32_t y = activation(n, x, &out), inputs[] = {x, add(n, n->bytes, &weights, 0.004f, ZERO_POINT, data)};
     emit(n, depthwise ? "DEPTHWISE_CONV_2D" : "CONV_2D", inputs, 2, &y, 1,
          "padding=SAME stride_w=1 stride_h=1");
 }
@@ -364,6 +379,23 @@ static void add_leaky_relu(struct network *n, uint32_t x)
     emit(n, "LEAKY_RELU", &x, 1, &y, 1, "alpha=0.1");
 }
 
+/* What fusion looks for: nothing else sees what is between, most of the time. */
+static void add_block(struct network *n, uint32_t x)
+{
+    uint32_t before = n->live_count;
+    if (tensor(n, x)->shape.rank != 4 || tensor(n, x)->dtype != SHK_DTYPE_INT8)
+        return;
+    void (*const steps[])(struct network *n, uint32_t x) = {add_picture_pad, add_convolution, add_leaky_relu,
+                                                            add_elementwise, add_leaky_relu};
+    for (uint32_t i = 0; i < SHK_ARRAY_LEN(steps); i++)
+        if (i == 1 || below(n, 3))
+            steps[i](n, n->live_count > before ? n->live[n->live_count - 1] : x);
+    if (n->live_count > before && n->live_count < MAX_LIVE && below(n, 4)) {
+        n->live[before] = n->live[n->live_count - 1];
+        n->live_count = before + 1;
+    }
+}
+
 /* To float, or back. */
 static void add_conversion(struct network *n, uint32_t x)
 {
@@ -377,7 +409,7 @@ static void (*const builders[])(struct network *n, uint32_t x) = {
     add_reshape,       add_reshape,     add_reshape,    add_transpose,  add_concatenation, add_concatenation,
     add_concatenation, add_split,       add_pack,       add_unpack,     add_strided_slice, add_pad,
     add_elementwise,   add_elementwise, add_mean,       add_pool,       add_convolution,   add_dense,
-    add_resize,        add_softmax,     add_leaky_relu, add_conversion,
+    add_resize,        add_softmax,     add_leaky_relu, add_conversion, add_block,         add_block,
 };
 
 /* ---- whole networks ---- */
@@ -451,6 +483,17 @@ static void compare_batch(const struct shk_model *model, struct shk_session *dev
     shk_session_release(cpu, want.ticket);
 }
 
+static uint32_t absorbed; /* ops, in all networks */
+
+static void count_absorbed(const struct shk_model *model, const struct shk_session_params *params)
+{
+    uint32_t into[128], count = shk_model_op_count(model);
+    ck_assert_uint_le(count, SHK_ARRAY_LEN(into));
+    test_ok(shk_model_get_fusion(model, params->no_fusion, into, count, &error), &error);
+    for (uint32_t i = 0; i < count && !params->keep_tensors; i++)
+        absorbed += into[i] != i;
+}
+
 static void run_network(uint64_t seed)
 {
     struct shk_model *model = make_model(seed);
@@ -458,10 +501,12 @@ static void run_network(uint64_t seed)
     struct shk_session *device = NULL, *cpu = NULL;
     uint32_t frames = seed % 3 == 0 ? FRAMES : 1;
     params.keep_tensors = seed % 4 == 0;
+    params.no_fusion = seed % 5 == 0 ? (uint32_t)(seed / 5) & SHK_FUSION_ALL : 0;
     params.batch_size = frames;
     test_ok(shk_session_create(test_device(), model, &params, &device, &error), &error);
     test_ok(shk_session_create(NULL, model, &params, &cpu, &error), &error);
     hazard_check(device);
+    count_absorbed(model, &params);
     for (uint32_t batch = 0; batch < 2; batch++) { /* both in flight; the second is not full */
         uint32_t count = SHK_MAX(frames - batch, 1u);
         submit(device, model, seed * 2 + batch, count);
@@ -481,6 +526,8 @@ START_TEST(test_random_networks_equal_the_reference)
     uint64_t end = begin + (count ? strtoull(count, NULL, 10) : NETWORKS);
     for (uint64_t seed = begin; seed < end; seed++)
         run_network(seed);
+    if (!first && !count)
+        ck_assert_uint_gt(absorbed, NETWORKS / 4);
 }
 END_TEST
 

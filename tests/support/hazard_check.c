@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuse.h"
 #include "support.h"
 
 enum { READ = 1, WRITTEN = 2 };
@@ -18,7 +19,7 @@ static void mark_view(uint8_t *words, const struct shk_view *view, uint8_t how)
 /* What op `o` does with every word of the arena. */
 static void mark(const struct shk_session *session, uint32_t o, uint8_t *words, size_t count)
 {
-    const struct shk_op *op = &session->graph->ops[o];
+    const struct shk_op *op = &session->fused->graph.ops[o];
     memset(words, 0, count);
     for (uint32_t i = 0; i < op->input_count; i++)
         if (op->inputs[i] != SHK_TENSOR_NONE && (i >= 32 || !(op->def->parameter_inputs & 1u << i)))

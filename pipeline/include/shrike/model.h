@@ -108,9 +108,28 @@ SHK_API uint32_t shk_model_output(const struct shk_model *model, uint32_t i);
 SHK_API void shk_model_get_tensor(const struct shk_model *model, uint32_t index, struct shk_tensor_info *info);
 SHK_API void shk_model_get_op(const struct shk_model *model, uint32_t index, struct shk_op_info *info);
 
-/* Plans the arena as a session would. Errors: SHK_ERROR_OUT_OF_HOST_MEMORY. */
-SHK_API enum shk_status shk_model_get_memory(const struct shk_model *model, struct shk_memory_report *report,
-                                             struct shk_error *error);
+/* What makes ops of a model cost no dispatch of their own, with the same bytes. */
+enum shk_fusion {
+    SHK_FUSION_PAD = 1 << 0,   /* PAD: by the convolution or maximum pool behind it, which reads past the edge instead */
+    SHK_FUSION_ADD = 1 << 1,   /* ADD: by the convolution in front of it, which reads the other operand */
+    /* LEAKY_RELU, LOGISTIC, QUANTIZE from int8 and the like, and what a CONCATENATION does to parts with scales of their
+     * own: by the convolutions in front, also through RESHAPE and CONCATENATION */
+    SHK_FUSION_TABLE = 1 << 2,
+    SHK_FUSION_RESHAPE = 1 << 3, /* RESHAPE that cuts channels into rows: by the convolution in front of it */
+    SHK_FUSION_INPUT = 1 << 4,   /* QUANTIZE behind the input of a model that takes pictures: by preprocessing */
+    SHK_FUSION_ALL = (1 << 5) - 1,
+};
+
+/* into[i]: the op that op i is fused into in a device session with this no_fusion; i itself if it was not fused. An op that
+ * goes through a CONCATENATION, into what is in front of that, is said to be in the CONCATENATION. UINT32_MAX: into
+ * preprocessing.
+ * `count` must be shk_model_op_count(). Errors: SHK_ERROR_INVALID_ARGUMENT (count), out of memory. */
+SHK_API enum shk_status shk_model_get_fusion(const struct shk_model *model, uint32_t no_fusion, uint32_t *into,
+                                             uint32_t count, struct shk_error *error);
+
+/* Plans the arena as a session with this no_fusion would. Errors: SHK_ERROR_OUT_OF_HOST_MEMORY. */
+SHK_API enum shk_status shk_model_get_memory(const struct shk_model *model, uint32_t no_fusion,
+                                             struct shk_memory_report *report, struct shk_error *error);
 
 /* A range of that arena, for some of a frame's steps. Step 0 writes the model's inputs, step i + 1 runs op i, and
  * step shk_model_op_count() + 1 reads the model's outputs. Constants that are read like activations live from the first
@@ -127,8 +146,9 @@ struct shk_memory_block {
 /* The same plan, block by block: blocks that are alive at the same step do not overlap. On input *count is the room in
  * `blocks` (may be NULL to ask for the number); on output the number of blocks there are, of which at most the given
  * number were written. Errors: as above. */
-SHK_API enum shk_status shk_model_get_memory_blocks(const struct shk_model *model, struct shk_memory_block *blocks,
-                                                    uint32_t *count, struct shk_error *error);
+SHK_API enum shk_status shk_model_get_memory_blocks(const struct shk_model *model, uint32_t no_fusion,
+                                                    struct shk_memory_block *blocks, uint32_t *count,
+                                                    struct shk_error *error);
 
 /* How a model's outputs become detections. Settled when the model is loaded: by its sidecar, else by its outputs where
  * types, shapes, quantization and the ops behind them leave no doubt. From SHK_DECODER_YOLOX on they are followed by

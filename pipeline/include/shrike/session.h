@@ -108,7 +108,8 @@ struct shk_session_params {
     float iou_threshold;
     /* 0: the model's own, else 100. At most 1000; a model's output tensor may hold fewer. */
     uint32_t max_detections;
-    bool keep_tensors;     /* no memory is reused, so that shk_session_read_tensor() can read every tensor */
+    bool keep_tensors;     /* no memory is reused, so that shk_session_read_tensor() can read every tensor; no fusion */
+    uint32_t no_fusion;    /* bits of enum shk_fusion that are switched off */
     bool profile_ops;      /* timestamps around every op (shk_session_op_times) */
     const char *cache_dir; /* where to keep the driver's pipeline cache, created if needed; NULL: nowhere */
     struct shk_log log;
@@ -236,7 +237,7 @@ SHK_API enum shk_status shk_session_read_tensor(struct shk_session *session, uin
                                                 void *bytes, size_t size, struct shk_error *error);
 
 /* Between wait and release, with profile_ops: device nanoseconds of every op of the model, in order. 0: it needs no
- * dispatch, as its output is an alias of its input. */
+ * dispatch, as its output is an alias of its input, or it is fused into another op (shk_model_get_fusion). */
 SHK_API enum shk_status shk_session_op_times(struct shk_session *session, uint64_t ticket, uint64_t *ns,
                                              uint32_t count, struct shk_error *error);
 

@@ -1,0 +1,45 @@
+/* Networks of a few ops, one behind the other, and what fusion makes of them.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEST_FUSION_NET_H
+#define TEST_FUSION_NET_H
+
+#include <shrike/shrike.h>
+
+#include "support.h"
+
+#define NET_HEIGHT 7
+#define NET_WIDTH  6
+
+struct net {
+    struct shk_builder *b;
+    struct test_rng rng;
+    enum shk_dtype dtype;
+    int32_t x, height, width, channels; /* the newest tensor, and its shape */
+};
+
+/* Of the network's type. */
+int32_t net_tensor(struct net *n, uint32_t rank, const int32_t *dims, float scale, int32_t zero_point);
+/* A picture, which becomes the newest shape. */
+int32_t net_activation(struct net *n, int32_t height, int32_t width, int32_t channels, int32_t zero_point);
+/* Reads a picture of so many channels. */
+struct net net_of(enum shk_dtype dtype, int32_t channels);
+struct net net_int8(int32_t channels);
+int32_t net_constant(struct net *n, uint32_t rank, const int32_t *dims, float scale);
+/* The output becomes the newest tensor. */
+void net_op(struct net *n, const char *name, const int32_t *inputs, uint32_t count, int32_t output, const char *attrs);
+/* 3x3, of the newest tensor: of the picture only ("VALID"), or past its edge ("SAME"). */
+void net_conv(struct net *n, int32_t filters, bool past_edge);
+void net_depthwise(struct net *n, bool past_edge);
+/* Two rows at the top, a column on either side, `deep` channels behind; with its zero point, or another value. */
+void net_pad(struct net *n, int32_t deep, int32_t value);
+void net_leaky(struct net *n, int32_t zero_point);
+void net_add(struct net *n, int32_t a, int32_t b, const char *attrs);
+/* Ends the network. */
+struct shk_model *net_finish(struct net *n, const int32_t *outputs, uint32_t count);
+/* Of a session. */
+uint32_t net_dispatches(struct shk_model *model, uint32_t no_fusion);
+/* `into`: per op, what it is to be fused into without `no_fusion`. The bytes are the reference's. Destroys the model. */
+void net_check_without(struct shk_model *model, uint32_t no_fusion, const uint32_t *into);
+#define net_check(model, ...) net_check_without(model, 0, (const uint32_t[]){__VA_ARGS__})
+
+#endif
