@@ -302,9 +302,25 @@ struct shk_conv_push {
 struct shk_depthwise_push {
     SHK_UINT input_offset, input_stride;
     SHK_UINT output_offset, output_stride;
+    SHK_UINT items;       /* invocations */
+    SHK_STRUCT(shk_divisor) words; /* of the output rows, that this dispatch computes ... */
+    SHK_UINT first_word;  /* ... from this one on */
+    SHK_STRUCT(shk_divisor) tiles_per_row, tiles_per_column;
+    SHK_INT input_height, input_width, output_height, output_width;
+    SHK_INT pad_top, pad_left;
+    SHK_UINT padding;
+    SHK_INT weight_zero_point;
+    SHK_INT output_zero_point, output_min, output_max;
+    SHK_UINT params; /* words (storage variant) */
+    SHK_UINT word_stride; /* uvec4 */
+    SHK_UINT epilogue; /* words into the parameters; no sum */
+};
+
+struct shk_depthwise_any_push {
+    SHK_UINT input_offset, input_stride;
+    SHK_UINT output_offset, output_stride;
     SHK_UINT items; /* invocations */
-    SHK_UINT words, first_word; /* of the output rows, that this dispatch computes */
-    SHK_UINT groups_per_row; /* groups of pixels in an output row */
+    SHK_UINT words; /* of an output row */
     SHK_INT input_height, input_width, output_height, output_width;
     SHK_INT kernel_height, kernel_width, stride_height, stride_width, dilation_height, dilation_width;
     SHK_INT pad_top, pad_left;

@@ -11,7 +11,7 @@
 layout(constant_id = SHK_SPEC_FIRST) const uint EPILOGUE = 0u; /* SHK_EPILOGUE_BEFORE or nothing */
 #include "epilogue.glsl"
 
-layout(push_constant, std430) uniform push_block { shk_depthwise_push p; };
+layout(push_constant, std430) uniform push_block { shk_depthwise_any_push p; };
 
 /* The input values that the four output channels see at a pixel. */
 ivec4 gather(uint pixel, uvec4 channel)
