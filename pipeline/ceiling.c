@@ -50,9 +50,9 @@ static enum shk_status create_arena(struct bench *bench, struct shk_error *error
     while (size > CACHED_BYTES && (size > room / 4 || size > bench->device->limits.maxStorageBufferRange))
         size /= 2;
     for (; size > CACHED_BYTES; size /= 2)
-        if (!shk_pool_alloc(bench->device->pool, SHK_MEMORY_DEVICE, size, 0, &bench->arena, NULL))
+        if (!shk_pool_alloc(bench->device->pool, SHK_MEMORY_DEVICE, size, SHK_TEXEL_ALIGNMENT, &bench->arena, NULL))
             return SHK_OK;
-    return shk_pool_alloc(bench->device->pool, SHK_MEMORY_DEVICE, size, 0, &bench->arena, error);
+    return shk_pool_alloc(bench->device->pool, SHK_MEMORY_DEVICE, size, SHK_TEXEL_ALIGNMENT, &bench->arena, error);
 }
 
 static enum shk_status create(struct bench *bench, struct shk_error *error)
@@ -64,6 +64,8 @@ static enum shk_status create(struct bench *bench, struct shk_error *error)
                                 SHK_UNIFORM_ALIGNMENT, &bench->window, error);
     if (!status)
         status = shk_kernels_init(bench->device, p->cache_dir, &p->log, &bench->kernels, error);
+    if (!status)
+        status = shk_kernels_view_arena(&bench->kernels, &bench->arena, error);
     if (!status)
         status = shk_kernels_create_sets(&bench->kernels, 1, &bench->pool, &bench->set, error);
     if (status)

@@ -49,6 +49,8 @@ enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct sh
                         (unsigned long long)(device->limits.maxStorageBufferRange / lowering->lane_bytes));
     if (params->batch_size > 1)
         lowering->lane_stride = (uint32_t)(lowering->lane_bytes / 4);
+    const char *loads = getenv("SHRIKE_FORCE_LOADS");
+    lowering->texels = loads && strcmp(loads, "texels") == 0;
     lowering->used = calloc(SHK_MAX(graph->op_count, 1u), sizeof(*lowering->used));
     return lowering->used ? SHK_OK : shk_fail_oom(error, graph->op_count * sizeof(*lowering->used), "variants");
 }
@@ -215,6 +217,7 @@ void shk_lower_dispatch(struct shk_lowering *lowering, const struct shk_dispatch
         return;
     shk_lowered_from(lowered, dispatch);
     lowered->spec[SHK_SPEC_LANE_STRIDE] = lowering->lane_stride;
+    lowered->spec[SHK_SPEC_TEXELS] = lowering->texels;
     lowered->op = lowering->op;
     lowered->barrier = lowering->barrier_next;
     lowering->barrier_next = false;

@@ -34,6 +34,7 @@ struct shk_lowering {
     const struct shk_variant *const *choices;
     const struct shk_variant **used; /* per op; NULL: the op has no variants */
     uint32_t uniform_range;
+    bool texels; /* activations are read as texels */
     uint64_t lane_bytes;  /* of the arena, for one frame of a batch */
     uint32_t lane_stride; /* words; 0: one lane only */
 

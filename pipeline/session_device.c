@@ -106,7 +106,7 @@ static enum shk_status create_arena(struct shk_session *session, struct shk_erro
     uint64_t lane = session->lowering.lane_bytes;
     uint32_t batch = session->params.batch_size;
     enum shk_status status =
-        shk_pool_alloc(session->device->pool, SHK_MEMORY_DEVICE, lane * batch, 0, &session->arena, &reason);
+        shk_pool_alloc(session->device->pool, SHK_MEMORY_DEVICE, lane * batch, SHK_TEXEL_ALIGNMENT, &session->arena, &reason);
     if (!status)
         return SHK_OK;
     if (batch == 1)
@@ -202,8 +202,10 @@ static enum shk_status create_slots(struct shk_session *session, struct shk_erro
     uint64_t start = shk_time_ns();
     uint32_t batch = session->params.batch_size;
     VkDescriptorSet sets[1 + SHK_MAX_FRAMES_IN_FLIGHT * SHK_MAX_BATCH];
-    enum shk_status status = shk_kernels_create_sets(&session->kernels, 1 + session->slot_count * batch,
-                                                     &session->descriptor_pool, sets, error);
+    enum shk_status status = shk_kernels_view_arena(&session->kernels, &session->arena, error);
+    if (!status)
+        status = shk_kernels_create_sets(&session->kernels, 1 + session->slot_count * batch, &session->descriptor_pool,
+                                         sets, error);
     if (status)
         return status;
     session->set = sets[0];

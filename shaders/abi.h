@@ -22,18 +22,21 @@
 #define SHK_BINDING_UNIFORM 2 /* dynamic uniform buffer: uvec4[], a window into the same parameter bytes */
 #define SHK_BINDING_FRAME   3 /* storage buffer: uint words[], what the frame's planes are in (preprocess only) */
 #define SHK_BINDING_HEADER  4 /* storage buffer: struct shk_frame_header and tables (preprocess only) */
+#define SHK_BINDING_TEXELS  5 /* uniform texel buffer: the arena again, a word per texel */
 
 #define SHK_UNIFORM_ALIGNMENT 256   /* the largest minUniformBufferOffsetAlignment there is */
+#define SHK_TEXEL_ALIGNMENT   256   /* the largest minTexelBufferOffsetAlignment there is */
 #define SHK_UNIFORM_MIN       16384 /* every device can bind this many bytes */
 #define SHK_UNIFORM_MAX       65536 /* what we ask for where the device can */
 
 /* Specialization constants: 0, 1, 2 are the workgroup size, 3 is the distance of the arena's lanes in words (one lane
- * per frame of a batch; 0: there is one only), the rest belongs to the shader. */
+ * per frame of a batch; 0: there is one only), 4 whether activations are read as texels, the rest belongs to the shader. */
 #define SHK_SPEC_LOCAL_X     0
 #define SHK_SPEC_LOCAL_Y     1
 #define SHK_SPEC_LOCAL_Z     2
 #define SHK_SPEC_LANE_STRIDE 3
-#define SHK_SPEC_FIRST       4
+#define SHK_SPEC_TEXELS      4
+#define SHK_SPEC_FIRST       5
 #define SHK_MAX_SPEC     13
 
 #define SHK_MAX_PUSH_BYTES 128

@@ -66,7 +66,7 @@ uint add_tap(uint weights, uvec4 header, ivec2 tap)
     for (uint k = 0u; k < header.y; k++) {
         uint words[PIXELS];
         [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
-            words[i] = SHK_ARENA(at[i] + k);
+            words[i] = SHK_LOAD(at[i] + k);
             words[i] = inside[i] ? words[i] : p.padding;
             if (WINDOW_SUM != 0u) {
                 words[i] &= k == 0u ? header.z : 0xffffffffu;

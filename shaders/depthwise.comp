@@ -104,7 +104,7 @@ void main()
             int x = left + int(c);
             bool inside = row_inside && uint(x) < uint(p.input_width);
             uint at = p.input_offset + (row + (inside ? uint(x) : 0u)) * p.input_stride + p.first_word + word;
-            uint bytes = SHK_ARENA(at);
+            uint bytes = SHK_LOAD(at);
             values[c] = shk_unpack4(inside ? bytes : p.padding);
         }
         add_line(line, values);
