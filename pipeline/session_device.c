@@ -36,9 +36,10 @@ static enum shk_status lower(struct shk_session *session, struct shk_error *erro
 {
     struct shk_lowering *lowering = &session->lowering;
     enum shk_status status;
+    bool texels = shk_session_read_notes(session);
     do {
         shk_lowering_finish(lowering);
-        status = shk_lowering_init(lowering, session->fused, session->device, session->plan, &session->params, error);
+        status = shk_lowering_init(lowering, session->fused, session->device, session->plan, &session->params, texels, error);
         lowering->choices = session->choices;
         if (!status)
             status = shk_lowering_run(lowering, error);

@@ -257,6 +257,12 @@ struct shk_resize_push {
     SHK_UINT map_y, map_x; /* words into the parameters: lower, upper, weight of upper for each coordinate */
 };
 
+/* ---- loads ---- */
+#define SHK_LOADS 64 /* of an invocation */
+struct shk_loads_push {
+    SHK_UINT words; /* of the arena; a power of two */
+};
+
 /* ---- epilogue: what conv2d and depthwise do with their output for ops that they absorbed, in this order ---- */
 #define SHK_EPILOGUE_BEFORE 1 /* a table */
 #define SHK_EPILOGUE_ADD    2 /* the sum with a residual */
