@@ -267,12 +267,13 @@ struct shk_loads_push {
 #define SHK_EPILOGUE_BEFORE 1 /* a table */
 #define SHK_EPILOGUE_ADD    2 /* the sum with a residual */
 #define SHK_EPILOGUE_AFTER  4 /* a table */
-#define SHK_EPILOGUE_BEFORE_AT 12  /* words after the shk_epilogue_add: a word for each value, -128 first */
-#define SHK_EPILOGUE_AFTER_AT  268
+#define SHK_EPILOGUE_BEFORE_AT 13  /* words after the shk_epilogue_add: a word for each value, -128 first */
+#define SHK_EPILOGUE_AFTER_AT  269
 struct shk_epilogue_add { /* a: the op's own output, b: the residual */
     SHK_INT zero_a, zero_b;
     SHK_INT multiplier_a, shift_a, multiplier_b, shift_b;
-    SHK_INT multiplier_out, shift_out, zero_out, min, max, unused;
+    SHK_INT multiplier_out, shift_out, zero_out, min, max;
+    SHK_UINT residual_offset, residual_stride; /* words of the arena, per pixel */
 };
 
 /* ---- conv2d ---- */
@@ -287,11 +288,11 @@ struct shk_conv_push {
     SHK_UINT input_offset, input_stride; /* words; stride is per pixel */
     SHK_UINT output_offset, output_stride, output_words; /* words per pixel */
     SHK_UINT rows; /* output pixels, batch included */
-    SHK_INT input_height, input_width, output_height, output_width;
+    SHK_INT input_height, input_width;
+    SHK_STRUCT(shk_divisor) output_height, output_width;
     SHK_INT kernel_height, kernel_width, stride_height, stride_width, dilation_height, dilation_width;
     SHK_INT pad_top, pad_left;
-    SHK_UINT padding; /* a word of input zero points */
-    SHK_INT weight_zero_point;
+    SHK_INT zero_points; /* the input's, in the low byte; above it that of the weights */
     SHK_INT output_zero_point, output_min, output_max; /* limits: before the zero point is added */
     SHK_UINT parts;  /* weights of more than 8 bits are sums of this many */
     SHK_UINT params; /* of slice 0, in words (storage variant) */
@@ -299,7 +300,6 @@ struct shk_conv_push {
     SHK_UINT first_slice;  /* the number of the dispatch's first slice */
     SHK_UINT slices;       /* of the dispatch, in a lane */
     SHK_UINT epilogue;     /* words into the parameters */
-    SHK_UINT residual_offset, residual_stride; /* as of the output */
 };
 
 /* ---- depthwise ---- */
