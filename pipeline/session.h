@@ -121,7 +121,8 @@ struct shk_session {
     struct shk_kernels kernels;
     VkDescriptorPool descriptor_pool;
     VkDescriptorSet set; /* of inference */
-    struct shk_buffer arena, parameters;
+    struct shk_buffer arena;
+    struct shk_weights *weights; /* parameters */
     uint64_t *input_offsets, *output_offsets; /* bytes in a lane's part of a slot's buffers */
     uint64_t input_bytes, output_bytes;       /* of a lane */
 
