@@ -60,6 +60,8 @@ static struct shk_device *device_new(const struct shk_log *log, struct shk_error
     atomic_init(&device->validation_messages, 0);
     pthread_mutex_init(&device->queue_mutex, NULL);
     pthread_mutex_init(&device->notes_mutex, NULL);
+    pthread_mutex_init(&device->weights_mutex, NULL);
+    pthread_cond_init(&device->weights_ready, NULL);
     device->log = *log;
     return device;
 }
@@ -74,6 +76,8 @@ static void device_free(struct shk_device *device)
     }
     pthread_mutex_destroy(&device->queue_mutex);
     pthread_mutex_destroy(&device->notes_mutex);
+    pthread_mutex_destroy(&device->weights_mutex);
+    pthread_cond_destroy(&device->weights_ready);
     free(device->notes);
     if (device->release)
         device->release(device->lock_user);

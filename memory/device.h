@@ -46,6 +46,10 @@ struct shk_device {
     size_t notes_size;
     char notes_key[96]; /* what they are true of; empty: not asked yet */
     pthread_mutex_t notes_mutex;
+    /* What sessions share of it: pipeline/weights.h. */
+    struct shk_weights *weights;
+    pthread_mutex_t weights_mutex;
+    pthread_cond_t weights_ready;
 
     atomic_bool lost; /* for ever: drivers need not say VK_ERROR_DEVICE_LOST twice */
     atomic_uint_fast64_t validation_messages;

@@ -13,6 +13,7 @@
 
 #define BUFFER_USAGE                                                                                         \
     (VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT |                               \
+     VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |                                                             \
      VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT)
 
 struct shk_pool_block {

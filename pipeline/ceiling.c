@@ -2,8 +2,7 @@
  * long enough to be measured. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <shrike/ceiling.h>
 
-#include "kernel.h"
-#include "slot.h"
+#include "measure.h"
 
 SHK_SHADER_DECLARE(ceiling_copy);
 SHK_SHADER_DECLARE(ceiling_mac_int);
@@ -23,16 +22,11 @@ SHK_SHADER_DECLARE(ceiling_mac_dot);
 
 _Static_assert(MAC_GROUPS *LOCAL * 4 <= CACHED_BYTES, "every invocation of ceiling_mac leaves a word");
 
-enum { QUERY_BEGIN, QUERY_END, QUERY_COUNT };
-
 struct bench {
     struct shk_device *device;
     const struct shk_ceiling_params *params;
-    struct shk_kernels kernels;
-    struct shk_buffer arena, window;
-    VkDescriptorPool pool;
-    VkDescriptorSet set;
-    struct shk_slot slot;
+    struct shk_buffer arena;
+    struct shk_measure measure;
 };
 
 const char *shk_mac_way_string(enum shk_mac_way way)
@@ -50,78 +44,25 @@ static enum shk_status create_arena(struct bench *bench, struct shk_error *error
     while (size > CACHED_BYTES && (size > room / 4 || size > bench->device->limits.maxStorageBufferRange))
         size /= 2;
     for (; size > CACHED_BYTES; size /= 2)
-        if (!shk_pool_alloc(bench->device->pool, SHK_MEMORY_DEVICE, size, 0, &bench->arena, NULL))
+        if (!shk_pool_alloc(bench->device->pool, SHK_MEMORY_DEVICE, size, SHK_TEXEL_ALIGNMENT, &bench->arena, NULL))
             return SHK_OK;
-    return shk_pool_alloc(bench->device->pool, SHK_MEMORY_DEVICE, size, 0, &bench->arena, error);
+    return shk_pool_alloc(bench->device->pool, SHK_MEMORY_DEVICE, size, SHK_TEXEL_ALIGNMENT, &bench->arena, error);
 }
 
 static enum shk_status create(struct bench *bench, struct shk_error *error)
 {
-    const struct shk_ceiling_params *p = bench->params;
     enum shk_status status = create_arena(bench, error);
-    if (!status) /* the layout has a place for parameters, which no kernel here reads */
-        status = shk_pool_alloc(bench->device->pool, SHK_MEMORY_DEVICE, SHK_UNIFORM_MIN,
-                                SHK_UNIFORM_ALIGNMENT, &bench->window, error);
     if (!status)
-        status = shk_kernels_init(bench->device, p->cache_dir, &p->log, &bench->kernels, error);
-    if (!status)
-        status = shk_kernels_create_sets(&bench->kernels, 1, &bench->pool, &bench->set, error);
-    if (status)
-        return status;
-    shk_kernels_write_set(&bench->kernels, bench->set, &bench->arena, &bench->window, SHK_UNIFORM_MIN);
-    return shk_slot_init(bench->device, 0, 0, QUERY_COUNT, 1, &bench->slot, error);
+        status = shk_measure_begin(&bench->measure, bench->device, &bench->arena, bench->params->cache_dir,
+                                   &bench->params->log, error);
+    return status;
 }
 
 static void destroy(struct bench *bench)
 {
-    shk_slot_finish(bench->device, &bench->slot);
-    if (bench->pool)
-        vkDestroyDescriptorPool(bench->device->device, bench->pool, NULL);
-    shk_kernels_finish(&bench->kernels);
-    shk_pool_free(bench->device->pool, &bench->window);
+    if (bench->measure.device)
+        shk_measure_end(&bench->measure);
     shk_pool_free(bench->device->pool, &bench->arena);
-}
-
-static void timestamp(struct bench *bench, VkCommandBuffer commands, uint32_t query)
-{
-    if (bench->slot.queries)
-        vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, bench->slot.queries, query);
-}
-
-static enum shk_status record(struct bench *bench, const struct shk_lowered *dispatch, uint32_t count,
-                              struct shk_error *error)
-{
-    enum shk_status status = shk_slot_begin(bench->device, &bench->slot, SHK_COMMANDS_INFERENCE, error);
-    if (status)
-        return status;
-    VkCommandBuffer commands = bench->slot.commands[SHK_COMMANDS_INFERENCE];
-    if (bench->slot.queries)
-        vkCmdResetQueryPool(commands, bench->slot.queries, 0, QUERY_COUNT);
-    shk_cmd_barrier(commands);
-    timestamp(bench, commands, QUERY_BEGIN);
-    for (uint32_t i = 0; i < count; i++)
-        shk_kernels_record(&bench->kernels, commands, bench->set, dispatch, 1);
-    shk_cmd_barrier(commands);
-    timestamp(bench, commands, QUERY_END);
-    return shk_slot_end(bench->device, &bench->slot, SHK_COMMANDS_INFERENCE, error);
-}
-
-/* Of what was recorded. The CPU's clock where the device has none. */
-static enum shk_status run(struct bench *bench, uint64_t *ns, struct shk_error *error)
-{
-    const uint32_t which = SHK_COMMANDS_INFERENCE;
-    uint64_t ticks[QUERY_COUNT], start = shk_time_ns();
-    enum shk_status status = shk_slot_submit(bench->device, &bench->slot, &which, 1, error);
-    if (!status)
-        status = shk_slot_wait(bench->device, &bench->slot, UINT64_MAX, error);
-    if (status)
-        return status;
-    *ns = shk_time_ns() - start;
-    if (shk_slot_timestamps(bench->device, &bench->slot, 0, QUERY_COUNT, ticks))
-        *ns = shk_ticks_to_ns(bench->device,
-                              (ticks[QUERY_END] - ticks[QUERY_BEGIN]) & bench->device->timestamp_mask);
-    *ns = SHK_MAX(*ns, 1u);
-    return SHK_OK;
 }
 
 /* Whatever else the machine does can only slow a run down. */
@@ -130,7 +71,7 @@ static enum shk_status fastest(struct bench *bench, uint64_t *ns, struct shk_err
     *ns = UINT64_MAX;
     for (uint32_t i = 0; i < bench->params->runs; i++) {
         uint64_t took;
-        enum shk_status status = run(bench, &took, error);
+        enum shk_status status = shk_measure_run(&bench->measure, &took, error);
         if (status)
             return status;
         *ns = SHK_MIN(*ns, took);
@@ -145,13 +86,13 @@ static enum shk_status measure(struct bench *bench, struct shk_lowered *dispatch
 {
     struct shk_ceiling_push *push = (struct shk_ceiling_push *)dispatch->push;
     uint64_t wanted = bench->params->time_ns * 3 / 4 / KERNELS / (bench->params->runs + 2), took;
-    enum shk_status status = shk_kernels_build(&bench->kernels, dispatch, 1, error);
+    enum shk_status status = SHK_OK;
     for (push->repeat = 1; !status;) {
-        status = record(bench, dispatch, 1, error);
+        status = shk_measure_record(&bench->measure, dispatch, 1, error);
         if (!status)
-            status = run(bench, &took, error); /* warms up */
+            status = shk_measure_run(&bench->measure, &took, error); /* warms up */
         if (!status)
-            status = run(bench, &took, error);
+            status = shk_measure_run(&bench->measure, &took, error);
         if (status || took >= wanted || push->repeat >= MAX_REPEAT)
             break;
         push->repeat *= (uint32_t)SHK_CLAMP(wanted / took + 1, 2, 16);
@@ -230,11 +171,9 @@ static enum shk_status measure_dispatch(struct bench *bench, double *ns, struct 
     const struct shk_ceiling_push push = {0};
     uint64_t took;
     prepare(&dispatch, &shk_shader_ceiling_copy, &push, 1);
-    enum shk_status status = shk_kernels_build(&bench->kernels, &dispatch, 1, error);
+    enum shk_status status = shk_measure_record(&bench->measure, &dispatch, EMPTY, error);
     if (!status)
-        status = record(bench, &dispatch, EMPTY, error);
-    if (!status)
-        status = run(bench, &took, error);
+        status = shk_measure_run(&bench->measure, &took, error);
     if (!status)
         status = fastest(bench, &took, error);
     if (!status)
@@ -249,12 +188,10 @@ static enum shk_status warm_up(struct bench *bench, struct shk_error *error)
     const struct shk_ceiling_push push = {.repeat = 1, .factor = 77, .term = 13};
     struct shk_lowered dispatch;
     prepare(&dispatch, &shk_shader_ceiling_mac_int, &push, MAC_GROUPS * LOCAL);
-    enum shk_status status = shk_kernels_build(&bench->kernels, &dispatch, 1, error);
-    if (!status)
-        status = record(bench, &dispatch, 1, error);
+    enum shk_status status = shk_measure_record(&bench->measure, &dispatch, 1, error);
     while (!status && shk_time_ns() - start < bench->params->time_ns / 4) {
         uint64_t took;
-        status = run(bench, &took, error);
+        status = shk_measure_run(&bench->measure, &took, error);
     }
     return status;
 }
@@ -297,7 +234,7 @@ enum shk_status shk_measure_ceiling(struct shk_device *device, const struct shk_
     if (!status)
         status = measure_dispatch(&bench, &found.dispatch_ns, error);
     if (!status) {
-        shk_kernels_save_cache(&bench.kernels, &bench.params->log);
+        shk_kernels_save_cache(&bench.measure.kernels, &bench.params->log);
         *ceiling = found;
     }
     destroy(&bench);

@@ -32,8 +32,8 @@ struct shk_epilogue shk_epilogue_lower(struct shk_lowering *lowering, const stru
         uint32_t residual = op->inputs[SHK_FUSED_RESIDUAL];
         struct shk_view view = shk_lower_view(lowering, residual);
         p.add = shk_add_describe(shk_lower_model(lowering), fused->add, fused->add->inputs[0] == residual);
-        epilogue.residual = view.offset;
-        epilogue.residual_stride = view.stride;
+        p.add.residual_offset = view.offset;
+        p.add.residual_stride = view.stride;
     }
     widen(fused->before, p.before);
     widen(fused->after, p.after);

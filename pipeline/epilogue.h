@@ -6,9 +6,8 @@
 #include "lower.h"
 
 struct shk_epilogue {
-    uint32_t steps;                     /* SHK_EPILOGUE_*: the shader's specialization constant */
-    uint32_t params;                    /* words into the parameters */
-    uint32_t residual, residual_stride; /* words of the arena; with SHK_EPILOGUE_ADD */
+    uint32_t steps;  /* SHK_EPILOGUE_*: the shader's specialization constant */
+    uint32_t params; /* words into the parameters */
 };
 
 /* Of the op that is being lowered; appends its parameters. */

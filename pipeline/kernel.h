@@ -17,6 +17,7 @@ struct shk_kernels {
     VkDescriptorSetLayout set_layout;
     VkPipelineLayout layout;
     VkPipelineCache cache;
+    VkBufferView texels; /* of the arena */
     char *cache_path;  /* NULL: not kept */
     size_t cache_size; /* as read or last written */
     /* The table of pipelines and the cache's size are under the mutex: streams are created from any thread. */
@@ -42,7 +43,9 @@ void shk_kernels_record(const struct shk_kernels *kernels, VkCommandBuffer comma
 /* `pool` holds exactly `count` sets. */
 enum shk_status shk_kernels_create_sets(const struct shk_kernels *kernels, uint32_t count, VkDescriptorPool *pool,
                                         VkDescriptorSet *sets, struct shk_error *error);
-/* Arena and parameters (storage and uniform window): what the ops use. */
+/* Once, before the arena is written into sets. `arena` is aligned to minTexelBufferOffsetAlignment. */
+enum shk_status shk_kernels_view_arena(struct shk_kernels *kernels, const struct shk_buffer *arena, struct shk_error *error);
+/* Arena and parameters (storage, texels, and uniform window): what the ops use. */
 void shk_kernels_write_set(const struct shk_kernels *kernels, VkDescriptorSet set, const struct shk_buffer *arena,
                            const struct shk_buffer *params, uint32_t uniform_range);
 /* What preprocessing uses on top of that: the frame and its header. */

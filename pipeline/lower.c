@@ -20,7 +20,7 @@
 
 enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct shk_fused *fused,
                                   struct shk_device *device, const struct shk_plan *plan,
-                                  const struct shk_session_params *params, struct shk_error *error)
+                                  const struct shk_session_params *params, bool texels, struct shk_error *error)
 {
     const struct shk_graph *graph = &fused->graph;
     *lowering = (struct shk_lowering){
@@ -49,6 +49,7 @@ enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct sh
                         (unsigned long long)(device->limits.maxStorageBufferRange / lowering->lane_bytes));
     if (params->batch_size > 1)
         lowering->lane_stride = (uint32_t)(lowering->lane_bytes / 4);
+    lowering->texels = texels && lowering->lane_bytes / 4 <= device->limits.maxTexelBufferElements / params->batch_size;
     lowering->used = calloc(SHK_MAX(graph->op_count, 1u), sizeof(*lowering->used));
     return lowering->used ? SHK_OK : shk_fail_oom(error, graph->op_count * sizeof(*lowering->used), "variants");
 }
@@ -215,6 +216,7 @@ void shk_lower_dispatch(struct shk_lowering *lowering, const struct shk_dispatch
         return;
     shk_lowered_from(lowered, dispatch);
     lowered->spec[SHK_SPEC_LANE_STRIDE] = lowering->lane_stride;
+    lowered->spec[SHK_SPEC_TEXELS] = lowering->texels;
     lowered->op = lowering->op;
     lowered->barrier = lowering->barrier_next;
     lowering->barrier_next = false;

@@ -34,6 +34,7 @@ struct shk_lowering {
     const struct shk_variant *const *choices;
     const struct shk_variant **used; /* per op; NULL: the op has no variants */
     uint32_t uniform_range;
+    bool texels; /* activations are read as texels */
     uint64_t lane_bytes;  /* of the arena, for one frame of a batch */
     uint32_t lane_stride; /* words; 0: one lane only */
 
@@ -49,10 +50,10 @@ struct shk_lowering {
     struct shk_error error;
 };
 
-/* Errors: SHK_ERROR_UNSUPPORTED (an arena for params->batch_size frames that the device cannot bind). */
+/* `texels`: activations are read as texels if the device can address all. Errors: SHK_ERROR_UNSUPPORTED (an arena for params->batch_size frames that the device cannot bind). */
 enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct shk_fused *fused,
                                   struct shk_device *device, const struct shk_plan *plan,
-                                  const struct shk_session_params *params, struct shk_error *error);
+                                  const struct shk_session_params *params, bool texels, struct shk_error *error);
 void shk_lowering_finish(struct shk_lowering *lowering);
 
 /* The dispatch as it will be recorded: no op, one lane, a barrier before it. */

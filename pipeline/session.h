@@ -121,7 +121,8 @@ struct shk_session {
     struct shk_kernels kernels;
     VkDescriptorPool descriptor_pool;
     VkDescriptorSet set; /* of inference */
-    struct shk_buffer arena, parameters;
+    struct shk_buffer arena;
+    struct shk_weights *weights; /* parameters */
     uint64_t *input_offsets, *output_offsets; /* bytes in a lane's part of a slot's buffers */
     uint64_t input_bytes, output_bytes;       /* of a lane */
 
@@ -146,6 +147,9 @@ enum shk_status shk_session_create_chosen(struct shk_device *device, struct shk_
 /* Fills session->choices. */
 enum shk_status shk_session_choose(struct shk_session *session, const struct shk_variant *variant,
                                    struct shk_error *error);
+/* Before lowering: reads what the cache folder knows of the device, and says whether activations are to be read as texels
+ * (loads.h). */
+bool shk_session_read_notes(struct shk_session *session);
 /* After lowering: runs each kernel that has variants and was not checked on this device before against the C reference,
  * and drops variants whose bytes differ. false: one was dropped, so lower again. */
 bool shk_session_check_kernels(struct shk_session *session);

@@ -5,6 +5,7 @@
 
 #include "fuse.h"
 #include "session.h"
+#include "weights.h"
 
 #define REGION_ALIGNMENT 64
 
@@ -36,9 +37,10 @@ static enum shk_status lower(struct shk_session *session, struct shk_error *erro
 {
     struct shk_lowering *lowering = &session->lowering;
     enum shk_status status;
+    bool texels = shk_session_read_notes(session);
     do {
         shk_lowering_finish(lowering);
-        status = shk_lowering_init(lowering, session->fused, session->device, session->plan, &session->params, error);
+        status = shk_lowering_init(lowering, session->fused, session->device, session->plan, &session->params, texels, error);
         lowering->choices = session->choices;
         if (!status)
             status = shk_lowering_run(lowering, error);
@@ -106,7 +108,7 @@ static enum shk_status create_arena(struct shk_session *session, struct shk_erro
     uint64_t lane = session->lowering.lane_bytes;
     uint32_t batch = session->params.batch_size;
     enum shk_status status =
-        shk_pool_alloc(session->device->pool, SHK_MEMORY_DEVICE, lane * batch, 0, &session->arena, &reason);
+        shk_pool_alloc(session->device->pool, SHK_MEMORY_DEVICE, lane * batch, SHK_TEXEL_ALIGNMENT, &session->arena, &reason);
     if (!status)
         return SHK_OK;
     if (batch == 1)
@@ -124,14 +126,11 @@ static enum shk_status create_buffers(struct shk_session *session, struct shk_er
 {
     const struct shk_lowering *lowering = &session->lowering;
     uint64_t start = shk_time_ns();
-    /* The uniform window may start anywhere, so the buffer goes on for one window. */
-    VkDeviceSize parameter_bytes = lowering->size + lowering->uniform_range;
+    /* The uniform window may start anywhere, so that parameters have room for one behind them. */
     enum shk_status status = create_arena(session, error);
     if (!status)
-        status = shk_pool_alloc(session->device->pool, SHK_MEMORY_DEVICE, parameter_bytes, SHK_UNIFORM_ALIGNMENT,
-                                &session->parameters, error);
-    if (!status && lowering->size)
-        status = shk_buffer_write(session->device, &session->parameters, 0, lowering->bytes, lowering->size, error);
+        status = shk_weights_get(session->device, session->model, lowering->bytes, lowering->size, lowering->uniform_range,
+                                 &session->weights, &session->info.parameters_shared, error);
     if (!status)
         status = upload_constants(session, error);
     free(session->lowering.bytes);
@@ -170,7 +169,7 @@ static enum shk_status create_lanes(struct shk_session *session, struct shk_fram
         struct shk_lane *lane = &slot->lanes[i];
         lane->set = sets[i];
         lane->header = (uint8_t *)slot->headers.map + i * bytes;
-        shk_kernels_write_set(&session->kernels, lane->set, &session->arena, &session->parameters,
+        shk_kernels_write_set(&session->kernels, lane->set, &session->arena, &session->weights->buffer,
                               session->lowering.uniform_range);
     }
     session->info.staging_bytes += slot->headers.size;
@@ -202,12 +201,14 @@ static enum shk_status create_slots(struct shk_session *session, struct shk_erro
     uint64_t start = shk_time_ns();
     uint32_t batch = session->params.batch_size;
     VkDescriptorSet sets[1 + SHK_MAX_FRAMES_IN_FLIGHT * SHK_MAX_BATCH];
-    enum shk_status status = shk_kernels_create_sets(&session->kernels, 1 + session->slot_count * batch,
-                                                     &session->descriptor_pool, sets, error);
+    enum shk_status status = shk_kernels_view_arena(&session->kernels, &session->arena, error);
+    if (!status)
+        status = shk_kernels_create_sets(&session->kernels, 1 + session->slot_count * batch, &session->descriptor_pool,
+                                         sets, error);
     if (status)
         return status;
     session->set = sets[0];
-    shk_kernels_write_set(&session->kernels, session->set, &session->arena, &session->parameters,
+    shk_kernels_write_set(&session->kernels, session->set, &session->arena, &session->weights->buffer,
                           session->lowering.uniform_range);
     for (uint32_t i = 0; i < session->slot_count && !status; i++)
         status = create_slot(session, &session->slots[i], sets + 1 + i * batch, error);
@@ -247,7 +248,7 @@ static void device_destroy(struct shk_session *session)
         vkDestroyDescriptorPool(session->device->device, session->descriptor_pool, NULL);
     shk_kernels_finish(&session->kernels);
     shk_pool_free(session->device->pool, &session->arena);
-    shk_pool_free(session->device->pool, &session->parameters);
+    shk_weights_put(session->device, &session->weights);
     shk_lowering_finish(&session->lowering);
     shk_plan_destroy(&session->plan);
     shk_fuse_destroy(&session->fused);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loads.h"
 #include "notes.h"
 #include "probe.h"
 #include "tuned.h"
@@ -88,25 +89,48 @@ static bool check_dispatch(struct shk_session *session, const struct shk_lowered
     return true;
 }
 
+/* What the cache folder says, or what was found out besides. */
+static void read_notes(struct shk_session *session)
+{
+    const struct shk_log *log = &session->params.log;
+    char *path = session->cache_dir ? shk_notes_path(session->device, session->cache_dir, "checked") : NULL;
+    char *lines = path ? shk_notes_read(session->device, path, log) : NULL;
+    if (lines)
+        shk_notes_add(session->device, lines);
+    free(lines);
+    free(path);
+}
+
+static void write_notes(struct shk_session *session)
+{
+    char *path = session->cache_dir ? shk_notes_path(session->device, session->cache_dir, "checked") : NULL;
+    char *lines = path ? shk_notes_copy(session->device) : NULL;
+    if (lines)
+        shk_notes_write(session->device, session->cache_dir, path, lines, &session->params.log);
+    free(lines);
+    free(path);
+}
+
+bool shk_session_read_notes(struct shk_session *session)
+{
+    bool measured;
+    if (session->look_up)
+        read_notes(session);
+    bool texels = shk_loads_are_texels(session->device, session->cache_dir, &session->params.log, &measured);
+    if (measured && session->look_up)
+        write_notes(session);
+    return texels;
+}
+
 bool shk_session_check_kernels(struct shk_session *session)
 {
     const struct shk_lowering *lowering = &session->lowering;
-    const struct shk_log *log = &session->params.log;
-    char *path = NULL, *lines;
     bool found = false, correct = true;
     if (lowering->variant) /* forced: whoever forces looks for himself */
         return true;
-    if (session->cache_dir && (path = shk_notes_path(session->device, session->cache_dir, "checked")) &&
-        (lines = shk_notes_read(session->device, path, log))) {
-        shk_notes_add(session->device, lines);
-        free(lines);
-    }
     for (uint32_t i = 0; i < lowering->count; i++)
         correct &= check_dispatch(session, &lowering->dispatches[i], &found);
-    if (found && path && (lines = shk_notes_copy(session->device))) {
-        shk_notes_write(session->device, session->cache_dir, path, lines, log);
-        free(lines);
-    }
-    free(path);
+    if (found)
+        write_notes(session);
     return correct;
 }

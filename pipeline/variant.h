@@ -41,6 +41,7 @@ struct shk_variant {
     uint8_t form;             /* enum shk_variant_form */
     /* What is tried when an op is tuned. The others only take part in tests. */
     bool fast, full;
+    uint8_t rows; /* depthwise: of pixels, per invocation; 0: one, or with pixels 0 the rule of thumb */
 };
 
 /* Bytes of weights that a kernel of the variant sees at once on the device; SIZE_MAX: any number. */

@@ -22,18 +22,21 @@
 #define SHK_BINDING_UNIFORM 2 /* dynamic uniform buffer: uvec4[], a window into the same parameter bytes */
 #define SHK_BINDING_FRAME   3 /* storage buffer: uint words[], what the frame's planes are in (preprocess only) */
 #define SHK_BINDING_HEADER  4 /* storage buffer: struct shk_frame_header and tables (preprocess only) */
+#define SHK_BINDING_TEXELS  5 /* uniform texel buffer: the arena again, a word per texel */
 
 #define SHK_UNIFORM_ALIGNMENT 256   /* the largest minUniformBufferOffsetAlignment there is */
+#define SHK_TEXEL_ALIGNMENT   256   /* the largest minTexelBufferOffsetAlignment there is */
 #define SHK_UNIFORM_MIN       16384 /* every device can bind this many bytes */
 #define SHK_UNIFORM_MAX       65536 /* what we ask for where the device can */
 
 /* Specialization constants: 0, 1, 2 are the workgroup size, 3 is the distance of the arena's lanes in words (one lane
- * per frame of a batch; 0: there is one only), the rest belongs to the shader. */
+ * per frame of a batch; 0: there is one only), 4 whether activations are read as texels, the rest belongs to the shader. */
 #define SHK_SPEC_LOCAL_X     0
 #define SHK_SPEC_LOCAL_Y     1
 #define SHK_SPEC_LOCAL_Z     2
 #define SHK_SPEC_LANE_STRIDE 3
-#define SHK_SPEC_FIRST       4
+#define SHK_SPEC_TEXELS      4
+#define SHK_SPEC_FIRST       5
 #define SHK_MAX_SPEC     13
 
 #define SHK_MAX_PUSH_BYTES 128
@@ -254,16 +257,23 @@ struct shk_resize_push {
     SHK_UINT map_y, map_x; /* words into the parameters: lower, upper, weight of upper for each coordinate */
 };
 
+/* ---- loads ---- */
+#define SHK_LOADS 64 /* of an invocation */
+struct shk_loads_push {
+    SHK_UINT words; /* of the arena; a power of two */
+};
+
 /* ---- epilogue: what conv2d and depthwise do with their output for ops that they absorbed, in this order ---- */
 #define SHK_EPILOGUE_BEFORE 1 /* a table */
 #define SHK_EPILOGUE_ADD    2 /* the sum with a residual */
 #define SHK_EPILOGUE_AFTER  4 /* a table */
-#define SHK_EPILOGUE_BEFORE_AT 12  /* words after the shk_epilogue_add: a word for each value, -128 first */
-#define SHK_EPILOGUE_AFTER_AT  268
+#define SHK_EPILOGUE_BEFORE_AT 13  /* words after the shk_epilogue_add: a word for each value, -128 first */
+#define SHK_EPILOGUE_AFTER_AT  269
 struct shk_epilogue_add { /* a: the op's own output, b: the residual */
     SHK_INT zero_a, zero_b;
     SHK_INT multiplier_a, shift_a, multiplier_b, shift_b;
-    SHK_INT multiplier_out, shift_out, zero_out, min, max, unused;
+    SHK_INT multiplier_out, shift_out, zero_out, min, max;
+    SHK_UINT residual_offset, residual_stride; /* words of the arena, per pixel */
 };
 
 /* ---- conv2d ---- */
@@ -278,11 +288,11 @@ struct shk_conv_push {
     SHK_UINT input_offset, input_stride; /* words; stride is per pixel */
     SHK_UINT output_offset, output_stride, output_words; /* words per pixel */
     SHK_UINT rows; /* output pixels, batch included */
-    SHK_INT input_height, input_width, output_height, output_width;
+    SHK_INT input_height, input_width;
+    SHK_STRUCT(shk_divisor) output_height, output_width;
     SHK_INT kernel_height, kernel_width, stride_height, stride_width, dilation_height, dilation_width;
     SHK_INT pad_top, pad_left;
-    SHK_UINT padding; /* a word of input zero points */
-    SHK_INT weight_zero_point;
+    SHK_INT zero_points; /* the input's, in the low byte; above it that of the weights */
     SHK_INT output_zero_point, output_min, output_max; /* limits: before the zero point is added */
     SHK_UINT parts;  /* weights of more than 8 bits are sums of this many */
     SHK_UINT params; /* of slice 0, in words (storage variant) */
@@ -290,7 +300,6 @@ struct shk_conv_push {
     SHK_UINT first_slice;  /* the number of the dispatch's first slice */
     SHK_UINT slices;       /* of the dispatch, in a lane */
     SHK_UINT epilogue;     /* words into the parameters */
-    SHK_UINT residual_offset, residual_stride; /* as of the output */
 };
 
 /* ---- depthwise ---- */
@@ -302,9 +311,25 @@ struct shk_conv_push {
 struct shk_depthwise_push {
     SHK_UINT input_offset, input_stride;
     SHK_UINT output_offset, output_stride;
+    SHK_UINT items;       /* invocations */
+    SHK_STRUCT(shk_divisor) words; /* of the output rows, that this dispatch computes ... */
+    SHK_UINT first_word;  /* ... from this one on */
+    SHK_STRUCT(shk_divisor) tiles_per_row, tiles_per_column;
+    SHK_INT input_height, input_width, output_height, output_width;
+    SHK_INT pad_top, pad_left;
+    SHK_UINT padding;
+    SHK_INT weight_zero_point;
+    SHK_INT output_zero_point, output_min, output_max;
+    SHK_UINT params; /* words (storage variant) */
+    SHK_UINT word_stride; /* uvec4 */
+    SHK_UINT epilogue; /* words into the parameters; no sum */
+};
+
+struct shk_depthwise_any_push {
+    SHK_UINT input_offset, input_stride;
+    SHK_UINT output_offset, output_stride;
     SHK_UINT items; /* invocations */
-    SHK_UINT words, first_word; /* of the output rows, that this dispatch computes */
-    SHK_UINT groups_per_row; /* groups of pixels in an output row */
+    SHK_UINT words; /* of an output row */
     SHK_INT input_height, input_width, output_height, output_width;
     SHK_INT kernel_height, kernel_width, stride_height, stride_width, dilation_height, dilation_width;
     SHK_INT pad_top, pad_left;

@@ -17,6 +17,16 @@ layout(constant_id = SHK_SPEC_LANE_STRIDE) const uint SHK_LANE_STRIDE = 0u;
 layout(set = 0, binding = SHK_BINDING_ARENA, std430) buffer shk_arena_buffer { uint shk_arena[]; };
 #define SHK_ARENA(word) shk_arena[SHK_LANE * SHK_LANE_STRIDE + (word)]
 
+/* Reads a word that the dispatch did not write: by storage buffer or by texel buffer, whichever is faster on the device
+ * (pipeline/loads.h). */
+layout(constant_id = SHK_SPEC_TEXELS) const uint SHK_TEXELS = 0u;
+layout(set = 0, binding = SHK_BINDING_TEXELS) uniform usamplerBuffer shk_texels;
+uint shk_load(uint address)
+{
+    return SHK_TEXELS != 0u ? texelFetch(shk_texels, int(address)).x : shk_arena[address];
+}
+#define SHK_LOAD(word) shk_load(SHK_LANE * SHK_LANE_STRIDE + (word))
+
 layout(set = 0, binding = SHK_BINDING_PARAMS, std430) readonly buffer shk_params_buffer { uint params[]; };
 
 uint shk_divide(uint x, shk_divisor d)

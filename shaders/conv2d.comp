@@ -42,11 +42,11 @@ void locate(uint first)
         if (POINTWISE != 0u) {
             window_x[i] = int(row);
         } else {
-            uint y = row / uint(p.output_width);
-            uint b = y / uint(p.output_height);
-            window_x[i] = int(row - y * uint(p.output_width)) * p.stride_width - p.pad_left;
-            window_y[i] = int(y - b * uint(p.output_height)) * p.stride_height - p.pad_top;
-            image[i] = int(b) * p.input_height;
+            uint x = shk_take_remainder(row, p.output_width);
+            uint y = shk_take_remainder(row, p.output_height);
+            window_x[i] = int(x) * p.stride_width - p.pad_left;
+            window_y[i] = int(y) * p.stride_height - p.pad_top;
+            image[i] = int(row) * p.input_height;
         }
     }
 }
@@ -66,8 +66,8 @@ uint add_tap(uint weights, uvec4 header, ivec2 tap)
     for (uint k = 0u; k < header.y; k++) {
         uint words[PIXELS];
         [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
-            words[i] = SHK_ARENA(at[i] + k);
-            words[i] = inside[i] ? words[i] : p.padding;
+            words[i] = SHK_LOAD(at[i] + k);
+            words[i] = inside[i] ? words[i] : (uint(p.zero_points) & 0xffu) * 0x01010101u;
             if (WINDOW_SUM != 0u) {
                 words[i] &= k == 0u ? header.z : 0xffffffffu;
                 words[i] &= k == header.y - 1u ? header.w : 0xffffffffu;
@@ -121,14 +121,14 @@ void store(uint first, uint slice, uint quant)
                 if (FLOAT != 0u)
                     sum += int(float_acc[i * CHANNELS + q * 4u + j]);
                 if (WINDOW_SUM != 0u)
-                    sum -= p.weight_zero_point * window_sum[i];
+                    sum -= (p.zero_points >> 8) * window_sum[i];
                 y[j] = shk_mbqm(sum, multiplier[j], shift[j]);
             }
             y = clamp(y, p.output_min, p.output_max) + p.output_zero_point;
             if (word < p.output_words && first + i < p.rows) {
                 uint residual = 0u;
                 if ((EPILOGUE & SHK_EPILOGUE_ADD) != 0u)
-                    residual = SHK_ARENA(p.residual_offset + (first + i) * p.residual_stride + word);
+                    residual = SHK_LOAD(shk_add.residual_offset + (first + i) * shk_add.residual_stride + word);
                 y = shk_epilogue(p.epilogue, y, residual);
                 SHK_ARENA(p.output_offset + (first + i) * p.output_stride + word) = shk_pack4(y.x, y.y, y.z, y.w);
             }

@@ -1,84 +1,114 @@
-/* Depthwise convolution with multiplier 1 and no horizontal dilation: an invocation computes four channels of
- * PIXELS neighbouring output pixels of a row, and loads every input word that they share once.
+/* Depthwise convolution without dilation, one output channel per input channel: an invocation computes four channels of
+ * ROWS x PIXELS neighbouring outputs, so that each input word is loaded and unpacked once for all windows that it lies in.
+ * Loads are what takes longest, even on a CPU.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
 #include "int8.glsl"
 #include "weights.glsl"
 
 layout(constant_id = SHK_SPEC_FIRST) const uint PIXELS = 4u;
-layout(constant_id = SHK_SPEC_FIRST + 1) const uint KERNEL_WIDTH = 3u;
-layout(constant_id = SHK_SPEC_FIRST + 2) const uint STRIDE_WIDTH = 1u;
-
-layout(constant_id = SHK_SPEC_FIRST + 3) const uint FLOAT = 0u; /* sums in floats; the caller knows that they are exact */
-
-layout(constant_id = SHK_SPEC_FIRST + 4) const uint EPILOGUE = 0u; /* SHK_EPILOGUE_BEFORE or nothing */
+layout(constant_id = SHK_SPEC_FIRST + 1) const uint ROWS = 1u;
+layout(constant_id = SHK_SPEC_FIRST + 2) const uint KERNEL_WIDTH = 3u;
+layout(constant_id = SHK_SPEC_FIRST + 3) const uint KERNEL_HEIGHT = 3u;
+layout(constant_id = SHK_SPEC_FIRST + 4) const uint STRIDE_WIDTH = 1u;
+layout(constant_id = SHK_SPEC_FIRST + 5) const uint STRIDE_HEIGHT = 1u;
+layout(constant_id = SHK_SPEC_FIRST + 6) const uint FLOAT = 0u; /* sums in floats; the caller knows that they are exact */
+layout(constant_id = SHK_SPEC_FIRST + 7) const uint ZERO_POINT = 0u; /* the weights have one */
+layout(constant_id = SHK_SPEC_FIRST + 8) const uint EPILOGUE = 0u; /* SHK_EPILOGUE_BEFORE or nothing */
 #include "epilogue.glsl"
 
 layout(push_constant, std430) uniform push_block { shk_depthwise_push p; };
 
 const uint COLUMNS = (PIXELS - 1u) * STRIDE_WIDTH + KERNEL_WIDTH;
+const uint LINES = (ROWS - 1u) * STRIDE_HEIGHT + KERNEL_HEIGHT;
 const uint QUADS = (KERNEL_WIDTH + 3u) / 4u; /* uvec4 per row of the kernel */
+
+ivec4 weights[KERNEL_HEIGHT * KERNEL_WIDTH];
+ivec4 acc[ROWS * PIXELS];
+vec4 float_acc[ROWS * PIXELS]; /* FLOAT */
+
+void load_weights(uint base)
+{
+    [[unroll]] for (uint ky = 0u; ky < KERNEL_HEIGHT; ky++) {
+        uvec4 taps[QUADS];
+        [[unroll]] for (uint q = 0u; q < QUADS; q++)
+            taps[q] = SHK_WEIGHTS(p.params, base + SHK_DEPTHWISE_HEADER + ky * QUADS + q);
+        [[unroll]] for (uint kx = 0u; kx < KERNEL_WIDTH; kx++) {
+            ivec4 weight = shk_unpack4(taps[kx / 4u][kx % 4u]);
+            weights[ky * KERNEL_WIDTH + kx] = ZERO_POINT != 0u ? weight - p.weight_zero_point : weight;
+        }
+    }
+}
+
+/* Adds what input line `line` of the tile gives to every output row whose window it lies in. */
+void add_line(uint line, ivec4 values[COLUMNS])
+{
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+        if (line < r * STRIDE_HEIGHT || line >= r * STRIDE_HEIGHT + KERNEL_HEIGHT)
+            continue;
+        uint row = (line - r * STRIDE_HEIGHT) * KERNEL_WIDTH;
+        [[unroll]] for (uint i = 0u; i < PIXELS; i++)
+            [[unroll]] for (uint kx = 0u; kx < KERNEL_WIDTH; kx++) {
+                if (FLOAT != 0u)
+                    float_acc[r * PIXELS + i] += vec4(weights[row + kx]) * vec4(values[i * STRIDE_WIDTH + kx]);
+                else
+                    acc[r * PIXELS + i] += weights[row + kx] * values[i * STRIDE_WIDTH + kx];
+            }
+    }
+}
+
+void store(uint base, uint at, uint first_row, uint first)
+{
+    ivec4 multiplier = ivec4(SHK_WEIGHTS(p.params, base + 1u));
+    ivec4 shift = ivec4(SHK_WEIGHTS(p.params, base + 2u));
+    [[unroll]] for (uint r = 0u; r < ROWS; r++)
+        [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
+            ivec4 sum = acc[r * PIXELS + i], y;
+            if (FLOAT != 0u)
+                sum += ivec4(float_acc[r * PIXELS + i]);
+            [[unroll]] for (uint j = 0u; j < 4u; j++)
+                y[j] = shk_mbqm(sum[j], multiplier[j], shift[j]);
+            y = clamp(y, p.output_min, p.output_max) + p.output_zero_point;
+            y = shk_epilogue(p.epilogue, y, 0u);
+            if (first_row + r < uint(p.output_height) && first + i < uint(p.output_width))
+                SHK_ARENA(at + (r * uint(p.output_width) + i) * p.output_stride) = shk_pack4(y.x, y.y, y.z, y.w);
+        }
+}
 
 void main()
 {
-    uint index = shk_linear_index();
-    if (index >= p.items)
+    uint rest = shk_linear_index();
+    if (rest >= p.items)
         return;
-    uint group = index / p.words;
-    uint word = index - group * p.words;
-    uint base = word * p.word_stride;
-    uint line = group / p.groups_per_row; /* output row, batch included */
-    uint first = (group - line * p.groups_per_row) * PIXELS;
-    uint b = line / uint(p.output_height);
-    int top = int(line - b * uint(p.output_height)) * p.stride_height - p.pad_top;
+    uint word = shk_take_remainder(rest, p.words);
+    uint first = shk_take_remainder(rest, p.tiles_per_row) * PIXELS;
+    uint first_row = shk_take_remainder(rest, p.tiles_per_column) * ROWS;
+    uint b = rest, base = word * p.word_stride;
+    int top = int(first_row * STRIDE_HEIGHT) - p.pad_top;
     int left = int(first * STRIDE_WIDTH) - p.pad_left;
 
-    ivec4 acc[PIXELS];
-    vec4 float_acc[PIXELS];
-    for (uint i = 0u; i < PIXELS; i++) {
+    load_weights(base);
+    [[unroll]] for (uint i = 0u; i < ROWS * PIXELS; i++) {
         acc[i] = ivec4(SHK_WEIGHTS(p.params, base));
         float_acc[i] = vec4(0.0);
     }
-
-    for (int ky = 0; ky < p.kernel_height; ky++) {
-        int y = top + ky * p.dilation_height;
+    [[unroll]] for (uint line = 0u; line < LINES; line++) {
+        int y = top + int(line);
         bool row_inside = uint(y) < uint(p.input_height);
-        uint row = uint(int(b) * p.input_height + (row_inside ? y : 0)) * uint(p.input_width);
-        uvec4 taps[QUADS];
-        for (uint q = 0u; q < QUADS; q++)
-            taps[q] = SHK_WEIGHTS(p.params, base + SHK_DEPTHWISE_HEADER + uint(ky) * QUADS + q);
+        uint row = (b * uint(p.input_height) + (row_inside ? uint(y) : 0u)) * uint(p.input_width);
         ivec4 values[COLUMNS];
-        for (uint c = 0u; c < COLUMNS; c++) {
+        [[unroll]] for (uint c = 0u; c < COLUMNS; c++) {
             int x = left + int(c);
             bool inside = row_inside && uint(x) < uint(p.input_width);
             uint at = p.input_offset + (row + (inside ? uint(x) : 0u)) * p.input_stride + p.first_word + word;
-            uint bytes = inside ? SHK_ARENA(at) : p.padding;
-            values[c] = shk_unpack4(bytes);
+            uint bytes = SHK_LOAD(at);
+            values[c] = shk_unpack4(inside ? bytes : p.padding);
         }
-        for (uint kx = 0u; kx < KERNEL_WIDTH; kx++) {
-            ivec4 weight = shk_unpack4(taps[kx / 4u][kx % 4u]) - p.weight_zero_point;
-            for (uint i = 0u; i < PIXELS; i++) {
-                if (FLOAT != 0u)
-                    float_acc[i] += vec4(weight) * vec4(values[i * STRIDE_WIDTH + kx]);
-                else
-                    acc[i] += weight * values[i * STRIDE_WIDTH + kx];
-            }
-        }
+        add_line(line, values);
     }
-
-    ivec4 multiplier = ivec4(SHK_WEIGHTS(p.params, base + 1u));
-    ivec4 shift = ivec4(SHK_WEIGHTS(p.params, base + 2u));
-    for (uint i = 0u; i < PIXELS; i++) {
-        ivec4 y;
-        for (uint j = 0u; j < 4u; j++)
-            y[j] = shk_mbqm(FLOAT != 0u ? acc[i][j] + int(float_acc[i][j]) : acc[i][j], multiplier[j], shift[j]);
-        y = clamp(y, p.output_min, p.output_max) + p.output_zero_point;
-        y = shk_epilogue(p.epilogue, y, 0u);
-        uint x = first + i;
-        if (x < uint(p.output_width))
-            SHK_ARENA(p.output_offset + (line * uint(p.output_width) + x) * p.output_stride + p.first_word + word) =
-                shk_pack4(y.x, y.y, y.z, y.w);
-    }
+    uint pixel = (b * uint(p.output_height) + first_row) * uint(p.output_width) + first;
+    store(base, p.output_offset + pixel * p.output_stride + p.first_word + word, first_row, first);
 }

@@ -11,17 +11,17 @@
 layout(constant_id = SHK_SPEC_FIRST) const uint EPILOGUE = 0u; /* SHK_EPILOGUE_BEFORE or nothing */
 #include "epilogue.glsl"
 
-layout(push_constant, std430) uniform push_block { shk_depthwise_push p; };
+layout(push_constant, std430) uniform push_block { shk_depthwise_any_push p; };
 
 /* The input values that the four output channels see at a pixel. */
 ivec4 gather(uint pixel, uvec4 channel)
 {
     uint row = p.input_offset + pixel * p.input_stride;
-    uint word = SHK_ARENA(row + channel.x / 4u);
+    uint word = SHK_LOAD(row + channel.x / 4u);
     ivec4 values;
     for (uint j = 0u; j < 4u; j++) {
         if (j > 0u && channel[j] / 4u != channel[j - 1u] / 4u)
-            word = SHK_ARENA(row + channel[j] / 4u);
+            word = SHK_LOAD(row + channel[j] / 4u);
         values[j] = shk_byte(word, channel[j] % 4u);
     }
     return values;

@@ -14,7 +14,7 @@ void main()
     uint row = index;
     uint w = shk_take_remainder(row, p.words);
     uint count = min(p.channels - w * 4u, 4u);
-    uint word = SHK_ARENA(p.src + row * p.src_stride + w) ^ 0x80808080u;
+    uint word = SHK_LOAD(p.src + row * p.src_stride + w) ^ 0x80808080u;
     uint to = p.dst + row * p.dst_stride + w * 4u;
     for (uint b = 0u; b < count; b++)
         SHK_ARENA(to + b) = params[p.table + (word >> (b * 8u) & 0xffu)];

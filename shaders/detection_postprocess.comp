@@ -41,8 +41,8 @@ uint box_rank(uint box, uint i)
 {
     uint row = p.boxes + box * p.boxes_stride;
     if (FLOAT_BOXES)
-        return rank_of(uintBitsToFloat(SHK_ARENA(row + i)), p.box_inverse, p.box_zero);
-    return uint(shk_byte(SHK_ARENA(row), i) + 128);
+        return rank_of(uintBitsToFloat(SHK_LOAD(row + i)), p.box_inverse, p.box_zero);
+    return uint(shk_byte(SHK_LOAD(row), i) + 128);
 }
 
 uint score_rank(uint box, uint class_id)
@@ -50,8 +50,8 @@ uint score_rank(uint box, uint class_id)
     uint row = p.scores + box * p.scores_stride;
     uint c = class_id + p.label_offset;
     if (FLOAT_SCORES)
-        return rank_of(uintBitsToFloat(SHK_ARENA(row + c)), p.score_inverse, p.score_zero);
-    return uint(shk_byte(SHK_ARENA(row + c / 4u), c & 3u) + 128);
+        return rank_of(uintBitsToFloat(SHK_LOAD(row + c)), p.score_inverse, p.score_zero);
+    return uint(shk_byte(SHK_LOAD(row + c / 4u), c & 3u) + 128);
 }
 
 // Higher scores first, then lower indices; never all ones. 0: nothing. Indices stay below 2^23.

@@ -39,8 +39,8 @@ void main()
     if (index >= p.items)
         return;
     uvec3 at = shk_grid_offsets(index);
-    uint a = SHK_ARENA(p.a + at.y);
-    uint b = SHK_ARENA(p.b + at.z);
+    uint a = SHK_LOAD(p.a + at.y);
+    uint b = SHK_LOAD(p.b + at.z);
     if ((p.splat & SHK_SPLAT_A) != 0u)
         a = (a & 0xffu) * 0x01010101u;
     if ((p.splat & SHK_SPLAT_B) != 0u)

@@ -28,6 +28,8 @@ void shk_load_epilogue(uint at)
     shk_add.zero_out = int(params[at + 8u]);
     shk_add.min = int(params[at + 9u]);
     shk_add.max = int(params[at + 10u]);
+    shk_add.residual_offset = params[at + 11u];
+    shk_add.residual_stride = params[at + 12u];
 }
 
 int shk_sum(int a, int b)

@@ -97,7 +97,7 @@ void main()
         uint row = p.input_offset + (vector * p.input_rows + r) * p.input_stride;
         for (uint k = 0u; k < p.input_words; k++) {
             uint word_mask = k + 1u == p.input_words ? p.last_mask : 0xffffffffu;
-            uint word_in = SHK_ARENA(row + k) & word_mask;
+            uint word_in = SHK_LOAD(row + k) & word_mask;
 #ifdef SHK_DOT
             sum += shk_dot4(word_in, 0x01010101u);
             for (uint c = 0u; c < 4u; c++)

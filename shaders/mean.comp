@@ -16,8 +16,8 @@ layout(set = 0, binding = SHK_BINDING_UNIFORM, std140) uniform uniform_block { s
 ivec4 load(uint at)
 {
     if (KIND == SHK_MEAN_BYTES)
-        return ivec4(shk_byte(SHK_ARENA(at >> 2), at & 3u), 0, 0, 0);
-    uint word = SHK_ARENA(at);
+        return ivec4(shk_byte(SHK_LOAD(at >> 2), at & 3u), 0, 0, 0);
+    uint word = SHK_LOAD(at);
     return ivec4(shk_byte(word, 0u), shk_byte(word, 1u), shk_byte(word, 2u), shk_byte(word, 3u));
 }
 

@@ -17,7 +17,7 @@ layout(set = 0, binding = SHK_BINDING_UNIFORM, std140) uniform uniform_block {
 
 uint load_byte(uint address)
 {
-    return bitfieldExtract(SHK_ARENA(address >> 2), int(address & 3u) * 8, 8);
+    return bitfieldExtract(SHK_LOAD(address >> 2), int(address & 3u) * 8, 8);
 }
 
 uint look_up(uint word)
@@ -39,8 +39,8 @@ uint gather(uint row, int first)
     if (p.src_step == 1u && first >= 0 && first + 4 <= count) {
         uint address = row + uint(first);
         uint shift = (address & 3u) * 8u;
-        uint word = SHK_ARENA(address >> 2) >> shift;
-        return shift == 0u ? word : word | SHK_ARENA((address >> 2) + 1u) << (32u - shift);
+        uint word = SHK_LOAD(address >> 2) >> shift;
+        return shift == 0u ? word : word | SHK_LOAD((address >> 2) + 1u) << (32u - shift);
     }
     uint word = 0u;
     for (int b = 0; b < 4; b++) {
@@ -58,7 +58,7 @@ void main()
         return;
     if (KIND == SHK_MOVE_WORDS) {
         uvec3 at = shk_grid_offsets(index);
-        SHK_ARENA(p.dst + at.x) = look_up(SHK_ARENA(p.src + at.y));
+        SHK_ARENA(p.dst + at.x) = look_up(SHK_LOAD(p.src + at.y));
         return;
     }
     uint outer = index;

@@ -15,14 +15,14 @@ uint gather(uint row, int first)
 {
     int inner = int(p.last_inner);
     if (p.bytes == 4u)
-        return first >= 0 && first < inner ? SHK_ARENA(row + uint(first)) : p.value;
+        return first >= 0 && first < inner ? SHK_LOAD(row + uint(first)) : p.value;
     if ((first & 3) == 0 && first >= 0 && first + 4 <= inner)
-        return SHK_ARENA(row + (uint(first) >> 2));
+        return SHK_LOAD(row + (uint(first) >> 2));
     uint word = 0u;
     for (int b = 0; b < 4; b++) {
         int c = first + b;
         bool inside = c >= 0 && c < inner;
-        uint from = inside ? SHK_ARENA(row + (uint(c) >> 2)) >> (uint(c & 3) * 8u) : p.value;
+        uint from = inside ? SHK_LOAD(row + (uint(c) >> 2)) >> (uint(c & 3) * 8u) : p.value;
         word |= (from & 0xffu) << (b * 8);
     }
     return word;
@@ -46,6 +46,6 @@ void main()
     }
     uint word = p.value;
     if (inside)
-        word = WHOLE_WORDS ? SHK_ARENA(from + w) : gather(from, int(w * (4u / p.bytes)) - int(p.last_before));
+        word = WHOLE_WORDS ? SHK_LOAD(from + w) : gather(from, int(w * (4u / p.bytes)) - int(p.last_before));
     SHK_ARENA(p.dst + row * p.dst_stride + w) = word;
 }

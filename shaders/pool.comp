@@ -34,7 +34,7 @@ void main()
         uint pixel = (image * uint(p.in_h) + uint(y)) * uint(p.in_w) + uint(x_first);
         uint at = p.src + pixel * p.src_stride + word;
         for (int x = x_first; x < x_end; x++) {
-            ivec4 tap = shk_unpack4(SHK_ARENA(at));
+            ivec4 tap = shk_unpack4(SHK_LOAD(at));
             acc = KIND == SHK_POOL_MAX ? max(acc, tap) : acc + tap;
             at += p.src_stride;
         }

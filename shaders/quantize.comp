@@ -30,6 +30,6 @@ void main()
     uint from = p.src + row * p.src_stride + w * 4u;
     uint word = 0u;
     for (uint b = 0u; b < count; b++)
-        word |= quantize(SHK_ARENA(from + b)) << (b * 8u);
+        word |= quantize(SHK_LOAD(from + b)) << (b * 8u);
     SHK_ARENA(p.dst + row * p.dst_stride + w) = word;
 }

@@ -8,7 +8,7 @@ layout(push_constant, std430) uniform push_block { shk_reshape_push p; };
 
 uint load_byte(uint row, uint c)
 {
-    return bitfieldExtract(SHK_ARENA(p.src + row * p.src_stride + (c >> 2)), int(c & 3u) * 8, 8);
+    return bitfieldExtract(SHK_LOAD(p.src + row * p.src_stride + (c >> 2)), int(c & 3u) * 8, 8);
 }
 
 uint gather(uint row, uint c, uint count)
@@ -36,9 +36,9 @@ void main()
     uint c = shk_take_remainder(row, p.src_channels);
     uint word;
     if (p.bytes == 4u)
-        word = SHK_ARENA(p.src + row * p.src_stride + c);
+        word = SHK_LOAD(p.src + row * p.src_stride + c);
     else if (((p.src_channels.n | p.dst_channels) & 3u) == 0u)
-        word = SHK_ARENA(p.src + row * p.src_stride + (c >> 2));
+        word = SHK_LOAD(p.src + row * p.src_stride + (c >> 2));
     else
         word = gather(row, c, min(p.dst_channels - w * 4u, 4u));
     SHK_ARENA(p.dst + dst_row * p.dst_stride + w) = word;

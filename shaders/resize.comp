@@ -11,7 +11,7 @@ layout(push_constant, std430) uniform push_block { shk_resize_push p; };
 
 uint load_word(uint image, uint y, uint x, uint word)
 {
-    return SHK_ARENA(p.src + ((image * p.in_h + y) * p.in_w + x) * p.src_stride + word);
+    return SHK_LOAD(p.src + ((image * p.in_h + y) * p.in_w + x) * p.src_stride + word);
 }
 
 ivec4 load(uint image, uint y, uint x, uint word)

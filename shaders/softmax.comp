@@ -39,16 +39,16 @@ void main()
 
     int maximum = -128;
     for (uint c = 0u; c < p.channels; c++)
-        maximum = max(maximum, shk_byte(SHK_ARENA(src + (c >> 2)), c & 3u));
+        maximum = max(maximum, shk_byte(SHK_LOAD(src + (c >> 2)), c & 3u));
     uint sum = 0u;
     for (uint c = 0u; c < p.channels; c++)
-        sum += uint(shk_rounding_divide_by_pot(exp_below(maximum, shk_byte(SHK_ARENA(src + (c >> 2)), c & 3u)), 12));
+        sum += uint(shk_rounding_divide_by_pot(exp_below(maximum, shk_byte(SHK_LOAD(src + (c >> 2)), c & 3u)), 12));
 
     int headroom = 31 - findMSB(sum);
     int reciprocal = one_over_one_plus(int((sum << uint(headroom)) - 0x80000000u));
     int exponent = 12 - headroom + 31 - 8;
     for (uint w = 0u; w < p.words; w++) {
-        uint values = SHK_ARENA(src + w);
+        uint values = SHK_LOAD(src + w);
         uint word = 0u;
         for (uint b = 0u; b < min(p.channels - w * 4u, 4u); b++) {
             int y = shk_srdhm(reciprocal, exp_below(maximum, shk_byte(values, b)));

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "convolution.h"
+#include "grid.h"
 
 SHK_OP_DECLARE(conv2d);
 SHK_SHADER_DECLARE(conv2d_dot_storage);
@@ -339,8 +340,8 @@ static struct shk_conv_push make_push(const struct packing *p, struct shk_view i
         .rows = out.rows,
         .input_height = c->input_height,
         .input_width = c->input_width,
-        .output_height = c->output_height,
-        .output_width = c->output_width,
+        .output_height = shk_divisor_of((uint32_t)c->output_height),
+        .output_width = shk_divisor_of((uint32_t)c->output_width),
         .kernel_height = c->kernel_height,
         .kernel_width = c->kernel_width,
         .stride_height = c->stride_height,
@@ -349,16 +350,13 @@ static struct shk_conv_push make_push(const struct packing *p, struct shk_view i
         .dilation_width = c->dilation_width,
         .pad_top = c->pad_top,
         .pad_left = c->pad_left,
-        .padding = (uint8_t)c->input_zero_point * UINT32_C(0x01010101),
-        .weight_zero_point = p->parts > 1 ? 0 : c->weight_zero_point,
+        .zero_points = (uint8_t)c->input_zero_point | (p->parts > 1 ? 0 : c->weight_zero_point) * 256,
         .output_zero_point = c->output_zero_point,
         .output_min = c->range.min - c->output_zero_point,
         .output_max = c->range.max - c->output_zero_point,
         .parts = p->parts,
         .slice_stride = (uint32_t)(p->slice_bytes / 16),
         .epilogue = epilogue->params,
-        .residual_offset = epilogue->residual,
-        .residual_stride = epilogue->residual_stride,
     };
 }
 
@@ -373,7 +371,7 @@ static void emit(struct shk_lowering *lowering, const struct packing *p, const s
     uint32_t per_dispatch = (uint32_t)SHK_CLAMP(limit / p->slice_bytes, 1, 65535);
     struct shk_dispatch dispatch = {
         .shader = choose_shader(variant, limit),
-        .spec = {p->channels, pixels, pointwise, push.weight_zero_point != 0,
+        .spec = {p->channels, pixels, pointwise, push.zero_points >> 8 != 0,
                  variant->arithmetic == SHK_ARITHMETIC_FLOAT, epilogue},
         .spec_count = 6,
         .push = &push,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "convolution.h"
+#include "grid.h"
 
 SHK_OP_DECLARE(depthwise);
 SHK_SHADER_DECLARE(depthwise_any);
@@ -101,18 +102,20 @@ static void describe(const struct shk_graph *graph, const struct shk_op *op, cha
 
 /* ---- lowering ---- */
 
-/* Name, channels, pixels, weights, arithmetic, form, fast, full. */
+/* Name, channels, pixels, weights, arithmetic, form, fast, full, rows. */
 static const struct shk_variant variants[] = {
-    {"uniform", 4, 0, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false},
-    {"int-4x1", 4, 1, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true},
-    {"int-4x2", 4, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, true, true},
-    {"int-4x8", 4, 8, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true},
-    {"float-4x2", 4, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, true, true},
-    {"float-4x4", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, true, true},
-    {"float-4x8", 4, 8, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, false, true},
-    {"storage", 4, 0, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true},
-    {"uniform16", 4, 0, SHK_WEIGHTS_UNIFORM16, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false},
-    {"any", 4, 1, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_ANY, false, false},
+    {"uniform", 4, 0, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false, 0},
+    {"int-4x1", 4, 1, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true, 1},
+    {"int-4x4", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, true, true, 1},
+    {"int-4x4x2", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, true, true, 2},
+    {"int-4x4x4", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, true, true, 4},
+    {"int-4x5x5", 4, 5, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true, 5},
+    {"int-4x8x2", 4, 8, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true, 2},
+    {"float-4x4x2", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, true, true, 2},
+    {"float-4x4x4", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, false, true, 4},
+    {"storage", 4, 0, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true, 0},
+    {"uniform16", 4, 0, SHK_WEIGHTS_UNIFORM16, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false, 0},
+    {"any", 4, 1, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_ANY, false, false, 1},
 };
 
 /* Bytes of one word of four output channels. */
@@ -141,13 +144,73 @@ static void pack_channel(const struct shk_graph *graph, const struct shk_op *op,
     quant[8] = m.shift;
 }
 
-static struct shk_depthwise_push make_push(const struct shk_conv *c, struct shk_view in, struct shk_view out)
+/* ---- which kernel ---- */
+
+/* Outputs that an invocation computes. */
+struct tile {
+    uint32_t pixels, rows;
+};
+
+/* Everything is unrolled: what a driver compiles in a fraction of a second, of registers that are not all spilled. */
+#define MAX_COLUMNS  16
+#define MAX_PRODUCTS 400
+
+static bool tile_fits(const struct shk_conv *c, struct tile tile)
 {
-    return (struct shk_depthwise_push){
+    uint32_t columns = (tile.pixels - 1) * (uint32_t)c->stride_width + (uint32_t)c->kernel_width;
+    uint32_t lines = (tile.rows - 1) * (uint32_t)c->stride_height + (uint32_t)c->kernel_height;
+    uint32_t products = tile.pixels * tile.rows * (uint32_t)c->kernel_width * (uint32_t)c->kernel_height;
+    return columns <= MAX_COLUMNS && lines <= MAX_COLUMNS && products <= MAX_PRODUCTS;
+}
+
+static bool is_regular(const struct shk_conv *c)
+{
+    return c->input_channels == c->output_channels && c->dilation_width == 1 && c->dilation_height == 1 &&
+           c->stride_width <= MAX_COLUMNS && c->stride_height <= MAX_COLUMNS && c->kernel_width <= MAX_COLUMNS &&
+           c->kernel_height <= MAX_COLUMNS && tile_fits(c, (struct tile){1, 1});
+}
+
+/* The rule of thumb: on a CPU tall tiles, as loads are dear; elsewhere many invocations. */
+static struct tile choose_tile(const struct shk_conv *c, const struct shk_variant *variant, const struct shk_device *device)
+{
+    struct tile tile = {variant->pixels, SHK_MAX(variant->rows, 1)};
+    if (variant->pixels == 0)
+        tile = (struct tile){4, device->info.type != SHK_DEVICE_CPU ? 1 : c->stride_height == 1 ? 4 : 2};
+    while (!tile_fits(c, tile)) {
+        if (tile.rows > 1)
+            tile.rows /= 2;
+        else
+            tile.pixels /= 2;
+    }
+    return tile;
+}
+
+static bool fits(const struct shk_graph *graph, const struct shk_op *op, const struct shk_device *device,
+                 const struct shk_variant *variant)
+{
+    struct shk_conv c = shk_conv_describe(graph, op);
+    if (variant->form == SHK_FORM_ANY || !variant->pixels)
+        return true; /* falls back by itself */
+    size_t filter = (size_t)c.kernel_height * (size_t)c.kernel_width;
+    bool exact = variant->arithmetic != SHK_ARITHMETIC_FLOAT ||
+                 (c.weight_zero_point == 0 &&
+                  shk_conv_exact_in_float(c.weights, (uint32_t)c.output_channels, filter, 1, (size_t)c.output_channels));
+    return is_regular(&c) && tile_fits(&c, (struct tile){variant->pixels, SHK_MAX(variant->rows, 1)}) && exact &&
+           word_bytes(&c) <= shk_variant_weight_bytes(variant, device);
+}
+
+/* ---- lowering ---- */
+
+static void emit_any(struct shk_lowering *lowering, const struct shk_conv *c, const struct shk_epilogue *epilogue,
+                     struct shk_view in, struct shk_view out, const uint8_t *packed, size_t bytes)
+{
+    struct shk_depthwise_any_push push = {
         .input_offset = in.offset,
         .input_stride = in.stride,
         .output_offset = out.offset,
         .output_stride = out.stride,
+        .items = out.rows * out.words,
+        .words = out.words,
         .input_height = c->input_height,
         .input_width = c->input_width,
         .output_height = c->output_height,
@@ -165,57 +228,15 @@ static struct shk_depthwise_push make_push(const struct shk_conv *c, struct shk_
         .output_zero_point = c->output_zero_point,
         .output_min = c->range.min - c->output_zero_point,
         .output_max = c->range.max - c->output_zero_point,
+        .params = shk_lower_params(lowering, packed, bytes, 16) / 4,
         .word_stride = (uint32_t)(word_bytes(c) / 16),
         .input_channels = (uint32_t)c->input_channels,
         .multiplier = (uint32_t)(c->output_channels / c->input_channels),
+        .epilogue = epilogue->params,
     };
-}
-
-/* The shared columns of neighbouring pixels fit in registers up to here. */
-#define MAX_COLUMNS 16
-
-static bool columns_fit(const struct shk_conv *c, uint32_t pixels)
-{
-    return (pixels - 1) * (uint32_t)c->stride_width + (uint32_t)c->kernel_width <= MAX_COLUMNS;
-}
-
-static uint32_t pixels_per_invocation(const struct shk_conv *c, const struct shk_variant *variant)
-{
-    uint32_t pixels = variant->pixels ? variant->pixels : 4;
-    while (pixels > 1 && !columns_fit(c, pixels))
-        pixels /= 2;
-    return pixels;
-}
-
-static bool is_regular(const struct shk_conv *c)
-{
-    return c->input_channels == c->output_channels && c->dilation_width == 1 &&
-           c->kernel_width <= MAX_COLUMNS;
-}
-
-static bool fits(const struct shk_graph *graph, const struct shk_op *op, const struct shk_device *device,
-                 const struct shk_variant *variant)
-{
-    struct shk_conv c = shk_conv_describe(graph, op);
-    if (variant->form == SHK_FORM_ANY || !variant->pixels)
-        return true; /* falls back by itself */
-    size_t filter = (size_t)c.kernel_height * (size_t)c.kernel_width;
-    bool exact = variant->arithmetic != SHK_ARITHMETIC_FLOAT ||
-                 (c.weight_zero_point == 0 &&
-                  shk_conv_exact_in_float(c.weights, (uint32_t)c.output_channels, filter, 1, (size_t)c.output_channels));
-    return is_regular(&c) && columns_fit(&c, variant->pixels) && exact &&
-           word_bytes(&c) <= shk_variant_weight_bytes(variant, device);
-}
-
-static void emit_any(struct shk_lowering *lowering, uint32_t epilogue, struct shk_depthwise_push push,
-                     struct shk_view out, const uint8_t *packed, size_t bytes)
-{
-    push.words = out.words;
-    push.items = out.rows * out.words;
-    push.params = shk_lower_params(lowering, packed, bytes, 16) / 4;
     struct shk_dispatch dispatch = {
         .shader = &shk_shader_depthwise_any,
-        .spec = {epilogue},
+        .spec = {epilogue->steps},
         .spec_count = 1,
         .push = &push,
         .push_size = sizeof(push),
@@ -224,31 +245,60 @@ static void emit_any(struct shk_lowering *lowering, uint32_t epilogue, struct sh
     shk_lower_dispatch(lowering, &dispatch);
 }
 
-static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c,
-                         const struct shk_variant *variant, uint32_t epilogue, struct shk_depthwise_push push,
-                         struct shk_view out, const uint8_t *packed)
+static struct shk_depthwise_push regular_push(const struct shk_conv *c, struct tile tile, struct shk_view in,
+                                              struct shk_view out)
 {
-    uint32_t pixels = pixels_per_invocation(c, variant);
+    return (struct shk_depthwise_push){
+        .input_offset = in.offset,
+        .input_stride = in.stride,
+        .output_offset = out.offset,
+        .output_stride = out.stride,
+        .tiles_per_row = shk_divisor_of(shk_div_round_up((uint32_t)c->output_width, tile.pixels)),
+        .tiles_per_column = shk_divisor_of(shk_div_round_up((uint32_t)c->output_height, tile.rows)),
+        .input_height = c->input_height,
+        .input_width = c->input_width,
+        .output_height = c->output_height,
+        .output_width = c->output_width,
+        .pad_top = c->pad_top,
+        .pad_left = c->pad_left,
+        .padding = (uint8_t)c->input_zero_point * UINT32_C(0x01010101),
+        .weight_zero_point = c->weight_zero_point,
+        .output_zero_point = c->output_zero_point,
+        .output_min = c->range.min - c->output_zero_point,
+        .output_max = c->range.max - c->output_zero_point,
+        .word_stride = (uint32_t)(word_bytes(c) / 16),
+    };
+}
+
+/* Dispatches of as many words as the kernel sees weights of. */
+static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c, const struct shk_variant *variant,
+                         const struct shk_epilogue *epilogue, struct shk_view in, struct shk_view out,
+                         const uint8_t *packed)
+{
+    struct tile tile = choose_tile(c, variant, shk_lower_device(lowering));
     size_t range = shk_variant_weight_bytes(variant, shk_lower_device(lowering));
     bool uniform = range != SIZE_MAX && word_bytes(c) <= range;
     uint32_t words_per_dispatch = uniform ? (uint32_t)(range / word_bytes(c)) : out.words;
+    struct shk_depthwise_push push = regular_push(c, tile, in, out);
     struct shk_dispatch dispatch = {
         .shader = !uniform                  ? &shk_shader_depthwise_storage
                   : range < SHK_UNIFORM_MAX ? &shk_shader_depthwise_uniform16
                                             : &shk_shader_depthwise_uniform64,
-        .spec = {pixels, (uint32_t)c->kernel_width, (uint32_t)c->stride_width,
-                 variant->arithmetic == SHK_ARITHMETIC_FLOAT, epilogue},
-        .spec_count = 5,
+        .spec = {tile.pixels, tile.rows, (uint32_t)c->kernel_width, (uint32_t)c->kernel_height,
+                 (uint32_t)c->stride_width, (uint32_t)c->stride_height, variant->arithmetic == SHK_ARITHMETIC_FLOAT,
+                 c->weight_zero_point != 0, epilogue->steps},
+        .spec_count = 9,
         .push = &push,
         .push_size = sizeof(push),
     };
-    push.groups_per_row = shk_div_round_up((uint32_t)c->output_width, pixels);
+    push.epilogue = epilogue->params;
     for (uint32_t first = 0; first < out.words; first += words_per_dispatch) {
+        uint32_t words = SHK_MIN(words_per_dispatch, out.words - first);
         push.first_word = first;
-        push.words = SHK_MIN(words_per_dispatch, out.words - first);
-        push.items = (uint32_t)(c->batch * c->output_height) * push.groups_per_row * push.words;
-        uint32_t offset = shk_lower_params(lowering, packed + first * word_bytes(c),
-                                           push.words * word_bytes(c), uniform ? SHK_UNIFORM_ALIGNMENT : 16);
+        push.words = shk_divisor_of(words);
+        push.items = (uint32_t)c->batch * push.tiles_per_column.n * push.tiles_per_row.n * words;
+        uint32_t offset = shk_lower_params(lowering, packed + first * word_bytes(c), words * word_bytes(c),
+                                           uniform ? SHK_UNIFORM_ALIGNMENT : 16);
         push.params = offset / 4;
         dispatch.uniform_offset = uniform ? offset : 0;
         shk_dispatch_linear(&dispatch, push.items, 32);
@@ -270,14 +320,11 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         return shk_fail_oom(error, bytes, "packed depthwise weights");
     for (uint32_t o = 0; o < (uint32_t)c.output_channels; o++)
         pack_channel(graph, own, &c, o, packed + o / 4 * word_bytes(&c));
-
-    struct shk_depthwise_push push = make_push(&c, in, out);
     struct shk_epilogue epilogue = shk_epilogue_lower(lowering, op);
-    push.epilogue = epilogue.params;
     if (variant->form == SHK_FORM_ANY || !is_regular(&c))
-        emit_any(lowering, epilogue.steps, push, out, packed, bytes);
+        emit_any(lowering, &c, &epilogue, in, out, packed, bytes);
     else
-        emit_regular(lowering, &c, variant, epilogue.steps, push, out, packed);
+        emit_regular(lowering, &c, variant, &epilogue, in, out, packed);
     free(packed);
     return SHK_OK;
 }

@@ -40,13 +40,15 @@ struct net net_int8(int32_t channels)
 
 int32_t net_constant(struct net *n, uint32_t rank, const int32_t *dims, float scale)
 {
-    int8_t data[8192];
     const int32_t zero_point = n->dtype == SHK_DTYPE_UINT8 ? 128 : 0;
     size_t count = 1;
     for (uint32_t i = 0; i < rank; i++)
         count *= (size_t)dims[i];
+    int8_t *data = malloc(count);
     test_random_bytes(&n->rng, data, count);
-    return shk_builder_tensor(n->b, "c", n->dtype, rank, dims, 1, &scale, &zero_point, 0, data, count);
+    int32_t index = shk_builder_tensor(n->b, "c", n->dtype, rank, dims, 1, &scale, &zero_point, 0, data, count);
+    free(data);
+    return index;
 }
 
 void net_op(struct net *n, const char *name, const int32_t *inputs, uint32_t count, int32_t output, const char *attrs)

@@ -251,6 +251,9 @@ struct shk_session_info {
     uint32_t dispatches; /* per frame, preprocess excluded */
     uint32_t barriers;   /* per frame, between these; with profile_ops there is one before each op */
     struct shk_memory_report memory;
+    /* memory.parameter_bytes were on the device already, for another session of the model; sessions that pack the same
+     * parameters (whatever their batch_size) use one copy of them, which goes with the last */
+    bool parameters_shared;
     uint64_t staging_bytes; /* all slots together */
 };
 SHK_API void shk_session_get_info(const struct shk_session *session, struct shk_session_info *info);
