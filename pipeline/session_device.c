@@ -221,6 +221,8 @@ static enum shk_status device_create(struct shk_session *session, struct shk_err
     enum shk_status status = plan_and_pack(session, error);
     if (!status)
         status = create_buffers(session, error);
+    if (!status) /* nothing need have been uploaded, where parameters are shared */
+        status = shk_device_check_lost(session->device, "creating a session", error);
     if (status)
         return status;
     uint64_t start = shk_time_ns();
