@@ -106,6 +106,18 @@ static void load_extensions(struct shk_device *device)
         device->host_pointer_alignment = shk_host_pointer_alignment(device->physical);
 }
 
+/* Vulkan 1.1: properties, no feature that would have to be enabled. */
+static void describe_subgroups(struct shk_device *device)
+{
+    VkPhysicalDeviceSubgroupProperties subgroup = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES};
+    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                              .pNext = &subgroup};
+    vkGetPhysicalDeviceProperties2(device->physical, &properties);
+    device->subgroup_size = SHK_MAX(subgroup.subgroupSize, 1u);
+    device->subgroup_shuffle = (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+                               (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT);
+}
+
 /* What created and adopted devices share, once the Vulkan handles are there. */
 static enum shk_status device_init(struct shk_device *device, uint64_t memory_budget, struct shk_error *error)
 {
@@ -113,6 +125,7 @@ static enum shk_status device_init(struct shk_device *device, uint64_t memory_bu
 
     vkGetPhysicalDeviceProperties(device->physical, &properties);
     device->limits = properties.limits;
+    describe_subgroups(device);
     vkGetPhysicalDeviceMemoryProperties(device->physical, &device->memory);
     load_extensions(device);
     enum shk_status status = shk_pool_create(device, memory_budget, &device->pool, error);

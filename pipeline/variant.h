@@ -29,8 +29,9 @@ enum shk_arithmetic {
 /* What only the op itself knows. */
 enum shk_variant_form {
     SHK_FORM_PLAIN,
-    SHK_FORM_SPLIT, /* conv2d: weights as sums of three bytes, as legacy models with groups need it */
-    SHK_FORM_ANY,   /* depthwise: the kernel for every dilation and multiplier */
+    SHK_FORM_SPLIT,    /* conv2d: weights as sums of three bytes, as legacy models with groups need it */
+    SHK_FORM_ANY,      /* depthwise: the kernel for every dilation and multiplier */
+    SHK_FORM_SUBGROUP, /* conv2d: a subgroup loads weights once for all of its invocations */
 };
 
 struct shk_variant {

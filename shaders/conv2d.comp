@@ -1,11 +1,15 @@
 /* 2-D convolution with any group count: an invocation computes CHANNELS output channels of PIXELS neighbouring
- * output pixels. Neighbours in the subgroup take other pixels, so that all of them want the same weights.
+ * output pixels. Neighbours in the subgroup take other pixels, so that all of them want the same weights; with
+ * SHK_SUBGROUP each of them loads another word and they exchange.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #ifdef SHK_DOT
 #extension GL_EXT_spirv_intrinsics : require
+#endif
+#ifdef SHK_SUBGROUP
+#extension GL_KHR_shader_subgroup_shuffle : require
 #endif
 #define SHK_LANE (SHK_LANE_STRIDE == 0u ? 0u : gl_WorkGroupID.z / p.slices) /* z: lane * slices + slice */
 #include "common.glsl"
@@ -26,8 +30,8 @@ layout(push_constant, std430) uniform push_block { shk_conv_push p; };
 
 const uint QUADS = CHANNELS / 4u;
 
-int acc[PIXELS * CHANNELS];
-float float_acc[PIXELS * CHANNELS]; /* FLOAT */
+ivec4 acc[PIXELS * QUADS];
+vec4 float_acc[PIXELS * QUADS]; /* FLOAT */
 int window_sum[PIXELS];
 
 /* Where the window of each pixel starts in the input; POINTWISE: x holds the pixel itself. */
@@ -49,6 +53,38 @@ void locate(uint first)
             image[i] = int(row) * p.input_height;
         }
     }
+}
+
+/* The products of an input word of every pixel with the weights of all channels. */
+void add_products(uint words[PIXELS], uvec4 w[QUADS])
+{
+#ifdef SHK_DOT
+    [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
+        if (WINDOW_SUM != 0u)
+            window_sum[i] += shk_dot4(words[i], 0x01010101u);
+        [[unroll]] for (uint q = 0u; q < QUADS; q++)
+            acc[i * QUADS + q] += ivec4(shk_dot4(words[i], w[q].x), shk_dot4(words[i], w[q].y),
+                                        shk_dot4(words[i], w[q].z), shk_dot4(words[i], w[q].w));
+    }
+#else
+    [[unroll]] for (uint j = 0u; j < 4u; j++) {
+        int value[PIXELS];
+        [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
+            value[i] = shk_byte(words[i], j);
+            if (WINDOW_SUM != 0u)
+                window_sum[i] += value[i];
+        }
+        [[unroll]] for (uint q = 0u; q < QUADS; q++) {
+            ivec4 weight = bitfieldExtract(ivec4(w[q]), int(j * 8u), 8);
+            [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
+                if (FLOAT != 0u)
+                    float_acc[i * QUADS + q] += float(value[i]) * vec4(weight);
+                else
+                    acc[i * QUADS + q] += value[i] * weight;
+            }
+        }
+    }
+#endif
 }
 
 /* Adds the products of one tap's input words and returns where the next tap's weights are. */
@@ -74,35 +110,16 @@ uint add_tap(uint weights, uvec4 header, ivec2 tap)
             }
         }
         uvec4 w[QUADS];
+#ifdef SHK_SUBGROUP
+        uvec4 own = SHK_WEIGHTS(p.params, weights + min(gl_SubgroupInvocationID, QUADS - 1u));
+        [[unroll]] for (uint q = 0u; q < QUADS; q++)
+            w[q] = subgroupShuffle(own, q);
+#else
         [[unroll]] for (uint q = 0u; q < QUADS; q++)
             w[q] = SHK_WEIGHTS(p.params, weights + q);
-        weights += QUADS;
-#ifdef SHK_DOT
-        [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
-            if (WINDOW_SUM != 0u)
-                window_sum[i] += shk_dot4(words[i], 0x01010101u);
-            [[unroll]] for (uint c = 0u; c < CHANNELS; c++)
-                acc[i * CHANNELS + c] += shk_dot4(words[i], w[c / 4u][c % 4u]);
-        }
-#else
-        [[unroll]] for (uint j = 0u; j < 4u; j++) {
-            int value[PIXELS];
-            [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
-                value[i] = shk_byte(words[i], j);
-                if (WINDOW_SUM != 0u)
-                    window_sum[i] += value[i];
-            }
-            [[unroll]] for (uint c = 0u; c < CHANNELS; c++) {
-                int weight = shk_byte(w[c / 4u][c % 4u], j);
-                [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
-                    if (FLOAT != 0u)
-                        float_acc[i * CHANNELS + c] += float(value[i]) * float(weight);
-                    else
-                        acc[i * CHANNELS + c] += value[i] * weight;
-                }
-            }
-        }
 #endif
+        weights += QUADS;
+        add_products(words, w);
     }
     return weights;
 }
@@ -115,15 +132,12 @@ void store(uint first, uint slice, uint quant)
         ivec4 multiplier = ivec4(SHK_WEIGHTS(p.params, quant + QUADS + q));
         ivec4 shift = ivec4(SHK_WEIGHTS(p.params, quant + 2u * QUADS + q));
         [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
-            ivec4 y;
-            [[unroll]] for (uint j = 0u; j < 4u; j++) {
-                int sum = acc[i * CHANNELS + q * 4u + j];
-                if (FLOAT != 0u)
-                    sum += int(float_acc[i * CHANNELS + q * 4u + j]);
-                if (WINDOW_SUM != 0u)
-                    sum -= (p.zero_points >> 8) * window_sum[i];
-                y[j] = shk_mbqm(sum, multiplier[j], shift[j]);
-            }
+            ivec4 sum = acc[i * QUADS + q];
+            if (FLOAT != 0u)
+                sum += ivec4(float_acc[i * QUADS + q]);
+            if (WINDOW_SUM != 0u)
+                sum -= (p.zero_points >> 8) * window_sum[i];
+            ivec4 y = shk_mbqm(sum, multiplier, shift);
             y = clamp(y, p.output_min, p.output_max) + p.output_zero_point;
             if (word < p.output_words && first + i < p.rows) {
                 uint residual = 0u;
@@ -139,19 +153,21 @@ void store(uint first, uint slice, uint quant)
 void main()
 {
     uint first = shk_linear_index() * PIXELS;
+#ifndef SHK_SUBGROUP /* there all invocations take part to the end */
     if (first >= p.rows)
         return;
+#endif
     uint slice = gl_WorkGroupID.z - SHK_LANE * p.slices;
     uint base = slice * p.slice_stride;
     uint quant = base + SHK_CONV_HEADER;
     uvec4 header = SHK_WEIGHTS(p.params, base);
     locate(first);
-    [[unroll]] for (uint c = 0u; c < CHANNELS; c++) {
-        int bias = int(SHK_WEIGHTS(p.params, quant + c / 4u)[c % 4u]);
+    [[unroll]] for (uint q = 0u; q < QUADS; q++) {
+        ivec4 bias = ivec4(SHK_WEIGHTS(p.params, quant + q));
         [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
-            acc[i * CHANNELS + c] = bias;
+            acc[i * QUADS + q] = bias;
             if (FLOAT != 0u)
-                float_acc[i * CHANNELS + c] = 0.0;
+                float_acc[i * QUADS + q] = vec4(0.0);
         }
     }
     [[unroll]] for (uint i = 0u; i < PIXELS; i++)

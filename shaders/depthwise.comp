@@ -66,11 +66,10 @@ void store(uint base, uint at, uint first_row, uint first)
     ivec4 shift = ivec4(SHK_WEIGHTS(p.params, base + 2u));
     [[unroll]] for (uint r = 0u; r < ROWS; r++)
         [[unroll]] for (uint i = 0u; i < PIXELS; i++) {
-            ivec4 sum = acc[r * PIXELS + i], y;
+            ivec4 sum = acc[r * PIXELS + i];
             if (FLOAT != 0u)
                 sum += ivec4(float_acc[r * PIXELS + i]);
-            [[unroll]] for (uint j = 0u; j < 4u; j++)
-                y[j] = shk_mbqm(sum[j], multiplier[j], shift[j]);
+            ivec4 y = shk_mbqm(sum, multiplier, shift);
             y = clamp(y, p.output_min, p.output_max) + p.output_zero_point;
             y = shk_epilogue(p.epilogue, y, 0u);
             if (first_row + r < uint(p.output_height) && first + i < uint(p.output_width))

@@ -32,11 +32,11 @@ void shk_load_epilogue(uint at)
     shk_add.residual_stride = params[at + 12u];
 }
 
-int shk_sum(int a, int b)
+ivec4 shk_sum(ivec4 a, ivec4 b)
 {
-    a = shk_mbqm((a - shk_add.zero_a) << 20, shk_add.multiplier_a, shk_add.shift_a);
-    b = shk_mbqm((b - shk_add.zero_b) << 20, shk_add.multiplier_b, shk_add.shift_b);
-    int y = shk_mbqm(a + b, shk_add.multiplier_out, shk_add.shift_out);
+    a = shk_mbqm((a - shk_add.zero_a) << 20, ivec4(shk_add.multiplier_a), ivec4(shk_add.shift_a));
+    b = shk_mbqm((b - shk_add.zero_b) << 20, ivec4(shk_add.multiplier_b), ivec4(shk_add.shift_b));
+    ivec4 y = shk_mbqm(a + b, ivec4(shk_add.multiplier_out), ivec4(shk_add.shift_out));
     return clamp(y + shk_add.zero_out, shk_add.min, shk_add.max);
 }
 
@@ -45,10 +45,8 @@ ivec4 shk_epilogue(uint at, ivec4 y, uint residual)
 {
     if ((EPILOGUE & SHK_EPILOGUE_BEFORE) != 0u)
         y = shk_look_up(at + SHK_EPILOGUE_BEFORE_AT, y);
-    if ((EPILOGUE & SHK_EPILOGUE_ADD) != 0u) {
-        ivec4 r = shk_unpack4(residual);
-        y = ivec4(shk_sum(y.x, r.x), shk_sum(y.y, r.y), shk_sum(y.z, r.z), shk_sum(y.w, r.w));
-    }
+    if ((EPILOGUE & SHK_EPILOGUE_ADD) != 0u)
+        y = shk_sum(y, shk_unpack4(residual));
     if ((EPILOGUE & SHK_EPILOGUE_AFTER) != 0u)
         y = shk_look_up(at + SHK_EPILOGUE_AFTER_AT, y);
     return y;

@@ -53,3 +53,17 @@ int shk_mbqm(int x, int multiplier, int shift)
     int right = max(-shift, 0);
     return shk_rounding_divide_by_pot(shk_srdhm(x << left, multiplier), right);
 }
+
+/* The same of four values at once: drivers for CPUs compile a quarter of the code. */
+ivec4 shk_mbqm(ivec4 x, ivec4 multiplier, ivec4 shift)
+{
+    ivec4 hi, lo;
+    imulExtended(x << max(shift, 0), multiplier, hi, lo);
+    uvec4 sum = uvec4(lo) + 0x40000000u;
+    ivec4 carry = ivec4(lessThan(sum, uvec4(0x40000000u)));
+    ivec4 high = ivec4(uvec4(hi + carry) << 1 | sum >> 31);
+    ivec4 right = max(-shift, 0);
+    ivec4 mask = ivec4((uvec4(1u) << uvec4(right)) - 1u);
+    ivec4 threshold = (mask >> 1) + ivec4(lessThan(high, ivec4(0)));
+    return (high >> right) + ivec4(greaterThan(high & mask, threshold));
+}
