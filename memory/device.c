@@ -114,8 +114,9 @@ static void describe_subgroups(struct shk_device *device)
                                               .pNext = &subgroup};
     vkGetPhysicalDeviceProperties2(device->physical, &properties);
     device->subgroup_size = SHK_MAX(subgroup.subgroupSize, 1u);
+    const VkSubgroupFeatureFlags wanted = VK_SUBGROUP_FEATURE_VOTE_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     device->subgroup_shuffle = (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
-                               (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT);
+                               (subgroup.supportedOperations & wanted) == wanted;
 }
 
 /* What created and adopted devices share, once the Vulkan handles are there. */

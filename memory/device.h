@@ -35,7 +35,7 @@ struct shk_device {
     VkPhysicalDeviceMemoryProperties memory;
     uint64_t memory_budget;
     uint32_t subgroup_size;  /* the largest number of invocations in a subgroup; at least 1 */
-    bool subgroup_shuffle;   /* compute shaders may exchange values within it */
+    bool subgroup_shuffle;   /* compute shaders may exchange values within it, and vote */
     uint64_t timestamp_mask; /* valid bits of the queue family; 0: no timestamps */
     VkDeviceSize host_pointer_alignment; /* of imported host memory */
     /* NULL where the extension is not enabled. */

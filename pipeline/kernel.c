@@ -91,7 +91,7 @@ static void save_cache(struct shk_kernels *kernels, const struct shk_log *log)
         return;
     void *data = malloc(size);
     if (data && vkGetPipelineCacheData(device, kernels->cache, &size, data) == VK_SUCCESS)
-        shk_pipeline_cache_write(kernels->cache_path, data, size, log);
+        shk_pipeline_cache_write(kernels->device, kernels->cache_path, data, size, log);
     kernels->cache_size = size;
     free(data);
 }

@@ -67,7 +67,9 @@ void *shk_pipeline_cache_read(const struct shk_device *device, const char *path,
                               size_t *size);
 /* "<dir>/shrike-<uuid>-<driver version>.bin", to be freed; creates `dir`. NULL with a log line on failure. */
 char *shk_pipeline_cache_path(const struct shk_device *device, const char *dir, const struct shk_log *log);
-/* Writes beside the file and renames, so that a reader never sees half a cache. */
-void shk_pipeline_cache_write(const char *path, const void *data, size_t size, const struct shk_log *log);
+/* Writes beside the file and renames, so that a reader never sees half a cache. What a driver gives that is no cache, as
+ * shk_pipeline_cache_read() would find, is not written. */
+void shk_pipeline_cache_write(const struct shk_device *device, const char *path, const void *data, size_t size,
+                              const struct shk_log *log);
 
 #endif

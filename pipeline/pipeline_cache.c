@@ -89,8 +89,12 @@ char *shk_pipeline_cache_path(const struct shk_device *device, const char *dir, 
     return path;
 }
 
-void shk_pipeline_cache_write(const char *path, const void *data, size_t size, const struct shk_log *log)
+void shk_pipeline_cache_write(const struct shk_device *device, const char *path, const void *data, size_t size,
+                              const struct shk_log *log)
 {
+    /* lavapipe of Mesa 26 has no cache and gives 20 bytes */
+    if (!header_matches(device, data, size))
+        return;
     char temporary[1200];
     int n = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
     int fd = n > 0 && (size_t)n < sizeof(temporary) ? mkstemp(temporary) : -1;

@@ -15,12 +15,23 @@
 #define MAX_RUNS  30
 #define FULL_NS   (UINT64_C(200) * 1000000)
 
+/* A candidate that never took less than this many times what the rule of thumb did has lost after MIN_RUNS. */
+#define HOPELESS 2
+/* In fast mode a variant that lost in this way on so many layers is not tried on others: it is not for this device. */
+#define GIVE_UP      3
+#define MAX_HOPELESS 64
+
 struct tune {
     struct shk_device *device;
     const struct shk_graph *graph;
     const struct shk_tune_params *params;
     struct shk_tune_report report;
     struct shk_tuned *tuned; /* of each layer of the report; variant NULL: not measured */
+    struct {
+        const struct shk_variant *variant;
+        uint32_t layers;
+    } hopeless[MAX_HOPELESS]; /* where variants lost by far */
+    uint32_t hopeless_count;
 };
 
 void shk_tune_report_free(struct shk_tune_report *report)
@@ -118,6 +129,16 @@ static uint64_t median(const uint64_t *ns, uint32_t count)
     return sorted[count / 2];
 }
 
+static bool is_hopeless(const struct contest *c)
+{
+    uint64_t best = UINT64_MAX, rule_worst = 0;
+    for (uint32_t i = 0; i < c->runs; i++) {
+        best = SHK_MIN(best, c->ns[i]);
+        rule_worst = SHK_MAX(rule_worst, c->rule_ns[i]);
+    }
+    return c->runs >= MIN_RUNS && best / HOPELESS >= rule_worst;
+}
+
 /* Run beside run. */
 static enum shk_status race(struct contest *c, bool full, struct shk_error *error)
 {
@@ -125,7 +146,7 @@ static enum shk_status race(struct contest *c, bool full, struct shk_error *erro
     uint64_t start = shk_time_ns(), enough = full ? FULL_NS : FAST_NS;
     enum shk_status status = SHK_OK;
     for (c->runs = 0; c->runs < most && !status; c->runs++) {
-        if (c->runs >= MIN_RUNS && shk_time_ns() - start > enough)
+        if (c->runs >= MIN_RUNS && (shk_time_ns() - start > enough || is_hopeless(c)))
             break;
         status = shk_probe_run(c->rule, c->input, NULL, &c->rule_ns[c->runs], error);
         if (!status)
@@ -146,6 +167,22 @@ static bool is_faster(const struct contest *c)
     }
     return best > 0 && won >= c->runs - c->runs / 4 && best < rule_best / 100 * 97 &&
            median(c->ns, c->runs) < median(c->rule_ns, c->runs) / 100 * 97;
+}
+
+static uint32_t *hopeless_layers(struct tune *tune, const struct shk_variant *variant)
+{
+    uint32_t i = 0;
+    while (i < tune->hopeless_count && tune->hopeless[i].variant != variant)
+        i++;
+    if (i == tune->hopeless_count && i < MAX_HOPELESS)
+        tune->hopeless[tune->hopeless_count++].variant = variant;
+    return i < MAX_HOPELESS ? &tune->hopeless[i].layers : NULL;
+}
+
+static bool is_given_up(struct tune *tune, const struct shk_variant *variant)
+{
+    const uint32_t *layers = hopeless_layers(tune, variant);
+    return tune->params->mode == SHK_TUNE_FAST && layers && *layers >= GIVE_UP;
 }
 
 /* The candidate against the rule of thumb; `tuned` and the layer learn about it if it is the best so far. */
@@ -169,6 +206,9 @@ static enum shk_status try_variant(struct tune *tune, struct contest *c, const s
     if (equal) {
         layer->candidates++;
         status = race(c, tune->params->mode == SHK_TUNE_FULL, error);
+        uint32_t *hopeless = hopeless_layers(tune, variant);
+        if (hopeless && is_hopeless(c))
+            ++*hopeless;
         uint64_t rule_ns = median(c->rule_ns, c->runs), ns = median(c->ns, c->runs);
         if (!status && tuned->default_ns == 0)
             tuned->default_ns = tuned->ns = SHK_MAX(rule_ns, 1u);
@@ -194,7 +234,7 @@ static enum shk_status tune_layer(struct tune *tune, uint32_t index, struct shk_
     snprintf(tuned->key, sizeof(tuned->key), "%s", layer->layer);
     for (uint32_t i = 1; i < op->def->variant_count && !status; i++) {
         const struct shk_variant *variant = &op->def->variants[i];
-        if (tune->params->mode == SHK_TUNE_FULL ? variant->full : variant->fast)
+        if ((tune->params->mode == SHK_TUNE_FULL ? variant->full : variant->fast) && !is_given_up(tune, variant))
             status = try_variant(tune, &contest, op, variant, layer, tuned, error);
     }
     contest_finish(&contest);

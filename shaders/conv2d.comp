@@ -10,6 +10,7 @@
 #endif
 #ifdef SHK_SUBGROUP
 #extension GL_KHR_shader_subgroup_shuffle : require
+#extension GL_KHR_shader_subgroup_vote : require
 #endif
 #define SHK_LANE (SHK_LANE_STRIDE == 0u ? 0u : gl_WorkGroupID.z / p.slices) /* z: lane * slices + slice */
 #include "common.glsl"
@@ -153,7 +154,10 @@ void store(uint first, uint slice, uint quant)
 void main()
 {
     uint first = shk_linear_index() * PIXELS;
-#ifndef SHK_SUBGROUP /* there all invocations take part to the end */
+#ifdef SHK_SUBGROUP /* an invocation of a subgroup that has work lends a hand to the end */
+    if (subgroupAll(first >= p.rows))
+        return;
+#else
     if (first >= p.rows)
         return;
 #endif

@@ -142,6 +142,8 @@ static const struct shk_variant variants[] = {
     {"split", 0, 0, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_SPLIT, false, false},
 };
 
+#define LOCAL 32 /* invocations in a workgroup */
+
 /* What an invocation computes. */
 struct tile {
     uint32_t channels, pixels;
@@ -149,7 +151,7 @@ struct tile {
 };
 
 /* The rule of thumb: large enough to hide the loads, small enough for the registers of a CPU and a quick compilation. */
-static const struct tile rule[] = {{24, 2, true}, {8, 4, false}, {4, 4, false}};
+static const struct tile rule[] = {{16, 4, true}, {8, 4, false}, {4, 4, false}};
 
 /* Every invocation of a subgroup loads a uvec4 of weights, and all of a step's must be among them. */
 static bool can_share_weights(const struct shk_device *device, uint32_t channels)
@@ -164,8 +166,16 @@ static bool is_in_rule(const struct tile *tile, const struct shk_device *device)
            (device->info.type == SHK_DEVICE_CPU && can_share_weights(device, tile->channels));
 }
 
-/* The tile that costs least, if the variant leaves it open. Loading an input takes about as long as its products with
- * three channels. No slices: one does not fit `limit` bytes. */
+/* Loading an input takes about as long as its products with three channels. A dispatch of a single workgroup leaves all
+ * cores but one idle. */
+static uint64_t cost_of(const struct shk_filters *f, const struct tile *tile, size_t limit)
+{
+    uint64_t rows = (uint64_t)f->conv.batch * (uint32_t)f->conv.output_height * (uint32_t)f->conv.output_width;
+    bool alone = limit / f->slice_bytes < 2 && rows <= (uint64_t)tile->pixels * LOCAL;
+    return (uint64_t)f->slices * f->words * f->parts * (f->channels + 3) * (alone ? 2 : 1);
+}
+
+/* The tile that costs least, if the variant leaves it open. No slices: one does not fit `limit` bytes. */
 static struct shk_filters choose_tile(const struct shk_lowering *lowering, const struct shk_variant *variant, size_t limit,
                                       struct tile *tile)
 {
@@ -183,10 +193,9 @@ static struct shk_filters choose_tile(const struct shk_lowering *lowering, const
         if (!is_in_rule(&rule[i], shk_lower_device(lowering)))
             continue;
         struct shk_filters f = shk_filters_plan(graph, fused->own, fused->row_channels, rule[i].channels, split);
-        uint64_t cost = (uint64_t)f.slices * f.words * f.parts * (f.channels + 3);
-        if (f.slice_bytes <= limit && cost < best_cost) {
+        if (f.slice_bytes <= limit && cost_of(&f, &rule[i], limit) < best_cost) {
             best = f;
-            best_cost = cost;
+            best_cost = cost_of(&f, &rule[i], limit);
             *tile = rule[i];
         }
     }
@@ -272,7 +281,7 @@ static void emit(struct shk_lowering *lowering, const struct shk_filters *f, con
         .push = &push,
         .push_size = sizeof(push),
     };
-    shk_dispatch_linear(&dispatch, shk_div_round_up(push.rows, tile->pixels), 32);
+    shk_dispatch_linear(&dispatch, shk_div_round_up(push.rows, tile->pixels), LOCAL);
     for (uint32_t s = 0; s < f->slices; s += per_dispatch) {
         uint32_t count = SHK_MIN(per_dispatch, f->slices - s);
         uint32_t offset = shk_lower_params(lowering, packed + s * f->slice_bytes, count * f->slice_bytes,

@@ -342,11 +342,12 @@ START_TEST(test_pipeline_cache)
     with_cache(model, dir);
     with_cache(model, dir);
     ck_assert_uint_eq(cache_warnings, 0);
-    ck_assert_uint_eq(visit_files(dir, corrupt), 1);
+    unsigned files = visit_files(dir, corrupt); /* none: a driver without a cache, as lavapipe of Mesa 26 */
+    ck_assert_uint_le(files, 1);
     with_cache(model, dir);
-    ck_assert_uint_eq(cache_warnings, 1);
+    ck_assert_uint_eq(cache_warnings, files);
     with_cache(model, "/dev/null/nowhere");
-    ck_assert_uint_eq(cache_warnings, 2);
+    ck_assert_uint_eq(cache_warnings, files + 1);
     visit_files(dir, delete);
     rmdir(dir);
     snprintf(dir, sizeof(dir), "%s/deep", base);
