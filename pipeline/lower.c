@@ -150,7 +150,6 @@ static bool reserve(struct shk_lowering *lowering, size_t size)
     uint8_t *moved = realloc(lowering->bytes, larger);
     if (!moved)
         return false;
-    memset(moved + lowering->allocated, 0, larger - lowering->allocated);
     lowering->bytes = moved;
     lowering->allocated = larger;
     return true;
@@ -167,8 +166,10 @@ uint32_t shk_lower_params(struct shk_lowering *lowering, const void *data, size_
                                          lowering->graph->name, limit, lowering->device->info.name));
     if (!reserve(lowering, shk_align_up(end, 4)))
         return sticky(lowering, shk_fail_oom(&lowering->error, end, "packed weights"));
+    memset(lowering->bytes + lowering->size, 0, at - lowering->size);
     if (bytes)
         memcpy(lowering->bytes + at, data, bytes);
+    memset(lowering->bytes + at + bytes, 0, shk_align_up(end, 4) - end);
     if (lowering->break_params && bytes > 18)
         lowering->bytes[at + 18] ^= 0x40; /* conv2d: bias of a channel */
     lowering->size = shk_align_up(end, 4);
