@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "physical.h"
+#include "matrix.h"
 #include "pool.h"
 
 #define LOST_DEVICE_NS UINT64_C(2000000000) /* how long a lost device may take to let go of its work */
@@ -153,13 +153,16 @@ static enum shk_status create_vk_device(struct shk_device *device, const struct 
         .queueCount = 1,
         .pQueuePriorities = &priority,
     };
-    const VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
+    struct shk_matrix_features matrix;
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+        .pNext = physical->matrix.m ? shk_matrix_chain_needed(&matrix) : NULL,
         .shaderIntegerDotProduct = VK_TRUE,
     };
-    /* Cooperative matrix waits for a kernel that uses it; driver properties are a query only. */
-    uint32_t wanted =
-        physical->extensions & ~(1u << SHK_EXT_COOPERATIVE_MATRIX | 1u << SHK_EXT_DRIVER_PROPERTIES);
+    /* Driver properties are a query only. */
+    uint32_t wanted = physical->extensions & ~(1u << SHK_EXT_DRIVER_PROPERTIES);
+    if (!physical->matrix.m)
+        wanted &= ~SHK_MATRIX_EXTENSIONS;
     const char *names[SHK_EXT_COUNT];
     uint32_t name_count = 0;
     for (int i = 0; i < SHK_EXT_COUNT; i++)
@@ -167,7 +170,7 @@ static enum shk_status create_vk_device(struct shk_device *device, const struct 
             names[name_count++] = shk_extension_names[i];
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = physical->info.integer_dot_product ? &dot : NULL,
+        .pNext = physical->info.integer_dot_product ? &dot : dot.pNext,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
         .enabledExtensionCount = name_count,
@@ -180,7 +183,7 @@ static enum shk_status create_vk_device(struct shk_device *device, const struct 
 
     device->physical = physical->handle;
     device->info = physical->info;
-    device->info.cooperative_matrix = false;
+    device->matrix = physical->matrix;
     device->extensions = wanted;
     device->queue_family = physical->queue_family;
     device->timestamp_mask = physical->timestamp_mask;

@@ -12,6 +12,11 @@
 
 struct shk_pool;
 
+/* Multiplies m x k by k x n; all 0: not at all. See matrix.h. */
+struct shk_matrix {
+    uint32_t m, n, k;
+};
+
 struct shk_device {
     atomic_uint refs;
     struct shk_device_info info; /* what is *enabled*, not only what the hardware could do */
@@ -36,6 +41,7 @@ struct shk_device {
     uint64_t memory_budget;
     uint32_t subgroup_size;  /* the largest number of invocations in a subgroup; at least 1 */
     bool subgroup_shuffle;   /* compute shaders may exchange values within it, and vote */
+    struct shk_matrix matrix; /* of signed bytes, by a subgroup */
     uint64_t timestamp_mask; /* valid bits of the queue family; 0: no timestamps */
     VkDeviceSize host_pointer_alignment; /* of imported host memory */
     /* NULL where the extension is not enabled. */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "matrix.h"
+
 const char *const shk_extension_names[SHK_EXT_COUNT] = {
     [SHK_EXT_INTEGER_DOT_PRODUCT] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME,
     [SHK_EXT_COOPERATIVE_MATRIX] = "VK_KHR_cooperative_matrix", /* younger than bookworm's headers */
@@ -15,6 +17,9 @@ const char *const shk_extension_names[SHK_EXT_COUNT] = {
     [SHK_EXT_EXTERNAL_MEMORY_FD] = VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME,
     [SHK_EXT_DMA_BUF] = VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME,
     [SHK_EXT_DRIVER_PROPERTIES] = VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME,
+    [SHK_EXT_INT8] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME,
+    [SHK_EXT_MEMORY_MODEL] = VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME,
+    [SHK_EXT_SUBGROUP_SIZE] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME,
 };
 
 uint32_t shk_extension_bit(const char *name)
@@ -156,7 +161,8 @@ bool shk_physical_describe(VkInstance instance, VkPhysicalDevice handle, uint32_
     describe_properties(handle, extensions, info);
     info->memory_bytes = device_local_bytes(handle);
     info->integer_dot_product = offers_dot_product(handle, extensions);
-    info->cooperative_matrix = shk_extension_in(extensions, SHK_EXT_COOPERATIVE_MATRIX);
+    physical->matrix = shk_matrix_query(instance, handle, extensions);
+    info->cooperative_matrix = physical->matrix.m != 0;
     info->external_memory_host = shk_extension_in(extensions, SHK_EXT_EXTERNAL_MEMORY_HOST);
     info->dma_buf = shk_extension_in(extensions, SHK_EXT_EXTERNAL_MEMORY_FD) &&
                     shk_extension_in(extensions, SHK_EXT_DMA_BUF);

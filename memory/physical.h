@@ -19,8 +19,15 @@ enum shk_extension {
     SHK_EXT_EXTERNAL_MEMORY_FD,
     SHK_EXT_DMA_BUF,
     SHK_EXT_DRIVER_PROPERTIES,
+    SHK_EXT_INT8,
+    SHK_EXT_MEMORY_MODEL,
+    SHK_EXT_SUBGROUP_SIZE,
     SHK_EXT_COUNT,
 };
+/* What matrix.h needs. */
+#define SHK_MATRIX_EXTENSIONS                                                                                \
+    (1u << SHK_EXT_COOPERATIVE_MATRIX | 1u << SHK_EXT_INT8 | 1u << SHK_EXT_MEMORY_MODEL | 1u << SHK_EXT_SUBGROUP_SIZE)
+
 extern const char *const shk_extension_names[SHK_EXT_COUNT];
 
 uint32_t shk_extension_bit(const char *name); /* 0 for any other extension */
@@ -40,6 +47,7 @@ struct shk_physical {
     VkPhysicalDevice handle;
     struct shk_device_info info; /* what the driver offers */
     uint32_t extensions;         /* mask of what the driver offers */
+    struct shk_matrix matrix;    /* what cooperative matrices it offers */
     uint32_t queue_family;
     uint64_t timestamp_mask;
 };

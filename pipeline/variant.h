@@ -24,6 +24,7 @@ enum shk_arithmetic {
     SHK_ARITHMETIC_INT,   /* bytes taken out of words, 32 bit integers */
     SHK_ARITHMETIC_FLOAT, /* the same in 32 bit floats: exact while no sum can exceed 2^24 */
     SHK_ARITHMETIC_DOT,   /* VK_KHR_shader_integer_dot_product */
+    SHK_ARITHMETIC_MATRIX, /* VK_KHR_cooperative_matrix */
 };
 
 /* What only the op itself knows. */
@@ -32,11 +33,15 @@ enum shk_variant_form {
     SHK_FORM_SPLIT,    /* conv2d: weights as sums of three bytes, as legacy models with groups need it */
     SHK_FORM_ANY,      /* depthwise: the kernel for every dilation and multiplier */
     SHK_FORM_SUBGROUP, /* conv2d: a subgroup loads weights once for all of its invocations */
+    SHK_FORM_SHARED,   /* conv2d: a workgroup keeps a tile of inputs and weights in shared memory */
+    SHK_FORM_MATRIX,   /* conv2d: the same, which subgroups multiply as cooperative matrices */
 };
 
 struct shk_variant {
     const char *name;
-    uint8_t channels, pixels; /* of the output, per invocation; 0: rule of thumb */
+    /* Of the output, per invocation; 0: rule of thumb. SHK_FORM_SHARED: per workgroup; SHK_FORM_MATRIX: blocks of as many
+     * as a matrix has columns and rows, per subgroup. */
+    uint8_t channels, pixels;
     uint8_t weights;          /* enum shk_weights_from */
     uint8_t arithmetic;       /* enum shk_arithmetic */
     uint8_t form;             /* enum shk_variant_form */

@@ -302,6 +302,24 @@ struct shk_conv_push {
     SHK_UINT epilogue;     /* words into the parameters */
 };
 
+/* conv2d in tiles that a workgroup keeps in shared memory, one group only: packed as above in slices of as many channels
+ * as a tile has. Workgroups: x tiles of pixels, y slices. */
+struct shk_conv_tile_push {
+    SHK_UINT input_offset, input_stride; /* words; stride is per pixel */
+    SHK_UINT output_offset, output_stride, output_words; /* words per pixel */
+    SHK_UINT rows; /* output pixels, batch included */
+    SHK_INT input_height, input_width;
+    SHK_STRUCT(shk_divisor) output_height, output_width;
+    SHK_STRUCT(shk_divisor) words, kernel_width; /* words: of the input, per tap */
+    SHK_INT stride_height, stride_width, dilation_height, dilation_width;
+    SHK_INT pad_top, pad_left;
+    SHK_UINT depth; /* words of the input that an output depends on: taps * words */
+    SHK_INT zero_points; /* the input's, in the low byte; above it that of the output */
+    SHK_INT output_min, output_max; /* before the zero point is added */
+    SHK_UINT params; /* of slice 0, in words */
+    SHK_UINT epilogue; /* words into the parameters */
+};
+
 /* ---- depthwise ---- */
 
 /* Packed for words of four output channels. A word, in uvec4: bias, multiplier, shift; then for every row of

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "conv2d_filters.h"
+#include "conv2d_tile.h"
 #include "grid.h"
 
 SHK_OP_DECLARE(conv2d);
@@ -137,6 +137,11 @@ static const struct shk_variant variants[] = {
     {"subgroup-float-24x4", 24, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_SUBGROUP, false, true},
     {"dot-8x4", 8, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, true, true},
     {"dot-16x2", 16, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, false, true},
+    {"shared-32x32", 32, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_SHARED, true, true},
+    {"shared-dot-32x32", 32, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_DOT, SHK_FORM_SHARED, true, true},
+    {"shared-dot-64x64", 64, 64, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_DOT, SHK_FORM_SHARED, true, true},
+    {"matrix-1x2", 2, 1, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_MATRIX, SHK_FORM_MATRIX, true, true},
+    {"matrix-2x4", 4, 2, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_MATRIX, SHK_FORM_MATRIX, true, true},
     {"storage", 0, 0, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true},
     {"uniform16", 0, 0, SHK_WEIGHTS_UNIFORM16, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false},
     {"split", 0, 0, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_SPLIT, false, false},
@@ -186,7 +191,9 @@ static struct shk_filters choose_tile(const struct shk_lowering *lowering, const
     bool split = variant->form == SHK_FORM_SPLIT;
     if (variant->channels) {
         *tile = (struct tile){variant->channels, variant->pixels, variant->form == SHK_FORM_SUBGROUP};
-        best = shk_filters_plan(graph, fused->own, fused->row_channels, variant->channels, split);
+        if (shk_conv2d_is_tile(variant))
+            tile->channels = shk_conv2d_tile_channels(shk_lower_device(lowering), variant);
+        best = shk_filters_plan(graph, fused->own, fused->row_channels, tile->channels, split);
         return best.slice_bytes <= limit ? best : (struct shk_filters){0};
     }
     for (uint32_t i = 0; i < SHK_ARRAY_LEN(rule); i++) {
@@ -205,6 +212,8 @@ static struct shk_filters choose_tile(const struct shk_lowering *lowering, const
 static bool fits(const struct shk_graph *graph, const struct shk_op *op, const struct shk_device *device,
                  const struct shk_variant *variant)
 {
+    if (shk_conv2d_is_tile(variant))
+        return shk_conv2d_tile_fits(graph, op, device, variant);
     if (!variant->channels)
         return true; /* falls back to storage by itself */
     if (variant->form == SHK_FORM_SUBGROUP && !can_share_weights(device, variant->channels))
@@ -323,7 +332,10 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
     struct shk_view in = shk_lower_view(lowering, op->inputs[SHK_CONV_INPUT]);
     struct shk_view out = output_pixels(lowering, op, &f);
     struct shk_epilogue epilogue = shk_epilogue_lower(lowering, op);
-    emit(lowering, &f, variant, &tile, limit, epilogue.steps, make_push(&f, in, out, &epilogue), packed);
+    if (shk_conv2d_is_tile(variant))
+        shk_conv2d_tile_emit(lowering, &f, variant, in, out, &epilogue, packed);
+    else
+        emit(lowering, &f, variant, &tile, limit, epilogue.steps, make_push(&f, in, out, &epilogue), packed);
     free(packed);
     return SHK_OK;
 }

@@ -8,6 +8,8 @@
 
 #include <shrike/session.h>
 
+#include "session.h"
+
 #define BATCH 3
 
 struct op_case op_case(const char *op, const char *label)
@@ -264,6 +266,15 @@ static void run_fills(const struct op_case *c, struct shk_session *session, cons
         free(live[i]);
 }
 
+static uint32_t forced_cases, forced_ops; /* with SHRIKE_FORCE_VARIANT set; that took it */
+
+static void note_forced(const struct shk_session *session)
+{
+    const char *forced = getenv("SHRIKE_FORCE_VARIANT");
+    for (uint32_t i = 0; forced && session->device && i < session->graph->op_count; i++)
+        forced_ops += session->lowering.used[i] && strcmp(session->lowering.used[i]->name, forced) == 0;
+}
+
 static void run_session(const struct op_case *c, struct shk_model *model, struct shk_device *device,
                         uint32_t batch, struct op_run *run)
 {
@@ -275,6 +286,7 @@ static void run_session(const struct op_case *c, struct shk_model *model, struct
     params.batch_size = batch;
     if (shk_session_create(device, model, &params, &session, &error))
         ck_abort_msg("%s %s: %s", c->op, c->label, error.message);
+    note_forced(session);
     for (uint32_t i = 0; i < OP_FILL_COUNT; i += batch) /* the last batch is not full */
         run_fills(c, session, fills + i, SHK_MIN(batch, OP_FILL_COUNT - i), run, !device);
     shk_session_destroy(&session);
@@ -343,6 +355,7 @@ void op_case_run(const struct op_case *c)
     run_session(c, model, NULL, 1, &expected);
     const char *only = getenv("SHRIKE_FORCE_VARIANT");
     for (uint32_t d = 0; only && d < op_device_count(); d++) {
+        forced_cases++;
         run_forced(c, model, op_device(d), only, 1, &expected);
         if (cases % 4 == 0)
             run_forced(c, model, op_device(d), only, BATCH, &expected);
@@ -420,10 +433,12 @@ int op_case_main(Suite *suite)
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
-    bool skipped = op_device_count() == 0;
+    bool skipped = op_device_count() == 0, unused = forced_cases && forced_ops == 0;
     for (uint32_t i = 0; i < device_count; i++)
         shk_device_destroy(&devices[i]);
     if (!failed && skipped)
         fprintf(stderr, "no Vulkan device: only the CPU reference was tested\n");
-    return failed ? 1 : skipped ? 77 : 0;
+    if (!failed && unused)
+        fprintf(stderr, "no device here has what the variant '%s' needs\n", getenv("SHRIKE_FORCE_VARIANT"));
+    return failed ? 1 : skipped || unused ? 77 : 0;
 }

@@ -99,7 +99,8 @@ float op_random_float(uint64_t *state, float min, float max);
 void op_random_int8(uint64_t *state, int8_t *values, size_t count);
 
 /* Runs every TCase of the suite without fork (devices are shared between tests) and returns main()'s value:
- * 77 with a message where there is no Vulkan device and everything else passed. */
+ * 77 with a message where there is no Vulkan device, or none that can run what SHRIKE_FORCE_VARIANT names, and everything
+ * else passed. */
 int op_case_main(Suite *suite);
 
 /* The Vulkan devices of this machine with validation on; created at first use, destroyed by op_case_main().

@@ -38,7 +38,9 @@ struct shk_device_info {
     uint32_t api_version;  /* VK_MAKE_API_VERSION encoding */
     uint64_t memory_bytes; /* sum of the device-local heaps */
     bool integer_dot_product; /* VK_KHR_shader_integer_dot_product, signed 4x8 bit packed */
-    bool cooperative_matrix;  /* VK_KHR_cooperative_matrix; offered by some, not used yet */
+    /* VK_KHR_cooperative_matrix of signed bytes with 32 bit sums, and what kernels need with it: 8 bit integers, the Vulkan
+     * memory model, full subgroups. Off on adopted devices. */
+    bool cooperative_matrix;
     bool external_memory_host;
     bool dma_buf;
     bool calibrated_timestamps;
