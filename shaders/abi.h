@@ -314,7 +314,7 @@ struct shk_conv_tile_push {
     SHK_INT stride_height, stride_width, dilation_height, dilation_width;
     SHK_INT pad_top, pad_left;
     SHK_UINT depth; /* words of the input that an output depends on: taps * words */
-    SHK_INT zero_points; /* the input's, in the low byte; above it that of the output */
+    SHK_UINT zero_points; /* a byte each: of the input, the output, the weights */
     SHK_INT output_min, output_max; /* before the zero point is added */
     SHK_UINT params; /* of slice 0, in words */
     SHK_UINT epilogue; /* words into the parameters */

@@ -13,13 +13,14 @@
 #include "int8.glsl"
 
 layout(constant_id = SHK_SPEC_FIRST) const uint EPILOGUE = 0u; /* SHK_EPILOGUE_* */
-layout(constant_id = SHK_SPEC_FIRST + 1) const uint M = 8u;
-layout(constant_id = SHK_SPEC_FIRST + 2) const uint N = 8u;
-layout(constant_id = SHK_SPEC_FIRST + 3) const uint K = 8u;
-layout(constant_id = SHK_SPEC_FIRST + 4) const uint BLOCK_ROWS = 1u;
-layout(constant_id = SHK_SPEC_FIRST + 5) const uint BLOCK_COLUMNS = 2u;
-layout(constant_id = SHK_SPEC_FIRST + 6) const uint SUBGROUPS = 1u; /* in a workgroup, below each other */
-layout(constant_id = SHK_SPEC_FIRST + 7) const uint TILE_WORDS = 8u; /* a multiple of K / 4 */
+layout(constant_id = SHK_SPEC_FIRST + 1) const uint WINDOW_SUM = 0u;
+layout(constant_id = SHK_SPEC_FIRST + 2) const uint M = 8u;
+layout(constant_id = SHK_SPEC_FIRST + 3) const uint N = 8u;
+layout(constant_id = SHK_SPEC_FIRST + 4) const uint K = 8u;
+layout(constant_id = SHK_SPEC_FIRST + 5) const uint BLOCK_ROWS = 1u;
+layout(constant_id = SHK_SPEC_FIRST + 6) const uint BLOCK_COLUMNS = 2u;
+layout(constant_id = SHK_SPEC_FIRST + 7) const uint SUBGROUPS = 1u; /* in a workgroup, below each other */
+layout(constant_id = SHK_SPEC_FIRST + 8) const uint TILE_WORDS = 8u; /* a multiple of K / 4 */
 
 const uint TILE_ROWS = SUBGROUPS * BLOCK_ROWS * M;
 const uint TILE_CHANNELS = BLOCK_COLUMNS * N;
@@ -69,6 +70,8 @@ void main()
         barrier(); /* what is there was read */
         load_tile(first);
         barrier();
+        if (WINDOW_SUM != 0u)
+            sum_windows();
         multiply(first_row);
     }
     shk_load_epilogue(p.epilogue);

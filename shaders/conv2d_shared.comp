@@ -11,6 +11,7 @@
 #include "int8.glsl"
 
 layout(constant_id = SHK_SPEC_FIRST) const uint EPILOGUE = 0u; /* SHK_EPILOGUE_* */
+layout(constant_id = SHK_SPEC_FIRST + 1) const uint WINDOW_SUM = 0u;
 
 const uint TILE_ROWS = SHK_TILE;
 const uint TILE_CHANNELS = SHK_TILE;
@@ -53,8 +54,11 @@ void main()
         barrier(); /* what is there was read */
         load_tile(first);
         barrier();
+        if (WINDOW_SUM != 0u)
+            sum_windows();
         multiply(first_row, quad);
     }
+    barrier();
     shk_load_epilogue(p.epilogue);
     [[unroll]] for (uint i = 0u; i < ROWS; i++)
         store_quad(first_row + i, quad, acc[i]);

@@ -32,7 +32,7 @@ static struct tile shared_tile(const struct shk_variant *variant)
         .rows = size,
         .channels = size,
         .local = size / 4 * 8,
-        .shared = 4 * (size * 9 + size * 8 + 3 * size),
+        .shared = 4 * (size * 9 + size * 8 + 4 * size),
     };
 }
 
@@ -49,7 +49,7 @@ static struct tile matrix_tile(const struct shk_device *device, const struct shk
     };
     tile.rows = tile.subgroups * variant->pixels * m->m;
     tile.local = tile.subgroups * device->subgroup_size;
-    tile.shared = 4 * ((tile.rows + tile.channels) * tile.words + 3 * tile.rows + tile.subgroups * m->m * m->n);
+    tile.shared = 4 * ((tile.rows + tile.channels) * tile.words + 4 * tile.rows + tile.subgroups * m->m * m->n);
     return tile;
 }
 
@@ -71,7 +71,7 @@ bool shk_conv2d_tile_fits(const struct shk_graph *graph, const struct shk_op *op
         return false;
     struct tile tile = tile_of(device, variant);
     uint64_t rows = (uint64_t)c.batch * (uint32_t)c.output_height * (uint32_t)c.output_width;
-    return tile.shader && c.weight_zero_point == 0 && shk_filters_depth(graph, op) == c.input_channels &&
+    return tile.shader && shk_filters_depth(graph, op) == c.input_channels &&
            rows <= (uint64_t)tile.rows * MAX_GROUPS && (uint32_t)c.output_channels <= tile.channels * (MAX_GROUPS / 4) &&
            tile.shared <= device->limits.maxComputeSharedMemorySize &&
            tile.local <= device->limits.maxComputeWorkGroupInvocations;
@@ -101,7 +101,8 @@ static struct shk_conv_tile_push make_push(const struct shk_filters *f, struct s
         .pad_top = c->pad_top,
         .pad_left = c->pad_left,
         .depth = f->taps * f->words,
-        .zero_points = (uint8_t)c->input_zero_point | c->output_zero_point * 256,
+        .zero_points = (uint8_t)c->input_zero_point | (uint32_t)(uint8_t)c->output_zero_point << 8 |
+                       (uint32_t)(uint8_t)c->weight_zero_point << 16,
         .output_min = c->range.min - c->output_zero_point,
         .output_max = c->range.max - c->output_zero_point,
         .epilogue = epilogue->params,
@@ -119,8 +120,8 @@ void shk_conv2d_tile_emit(struct shk_lowering *lowering, const struct shk_filter
     bool matrix = variant->form == SHK_FORM_MATRIX;
     struct shk_dispatch dispatch = {
         .shader = tile.shader,
-        .spec = {epilogue->steps, m->m, m->n, m->k, variant->pixels, variant->channels, tile.subgroups, tile.words},
-        .spec_count = matrix ? 8 : 1,
+        .spec = {epilogue->steps, filters->conv.weight_zero_point != 0, m->m, m->n, m->k, variant->pixels, variant->channels, tile.subgroups, tile.words},
+        .spec_count = matrix ? 9 : 2,
         .local_size = {tile.local, 1, 1},
         .groups = {shk_div_round_up(push.rows, tile.rows), filters->slices, 1},
         .push = &push,

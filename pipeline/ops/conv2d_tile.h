@@ -10,7 +10,7 @@ static inline bool shk_conv2d_is_tile(const struct shk_variant *variant)
     return variant->form == SHK_FORM_SHARED || variant->form == SHK_FORM_MATRIX;
 }
 
-/* Whether such a variant computes the op on the device: one group, weights without zero point. */
+/* Whether such a variant computes the op on the device: one group only. */
 bool shk_conv2d_tile_fits(const struct shk_graph *graph, const struct shk_op *op, const struct shk_device *device,
                           const struct shk_variant *variant);
 
