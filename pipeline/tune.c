@@ -18,7 +18,7 @@
 /* A candidate that never took less than this many times what the rule of thumb did has lost after MIN_RUNS. */
 #define HOPELESS 2
 /* In fast mode a variant that lost in this way on so many layers is not tried on others: it is not for this device. */
-#define GIVE_UP      3
+#define GIVE_UP      2
 #define MAX_HOPELESS 64
 
 struct tune {

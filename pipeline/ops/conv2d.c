@@ -138,7 +138,7 @@ static const struct shk_variant variants[] = {
     {"dot-8x4", 8, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, true, true},
     {"dot-16x2", 16, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, false, true},
     {"shared-32x32", 32, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_SHARED, true, true},
-    {"shared-dot-32x32", 32, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_DOT, SHK_FORM_SHARED, true, true},
+    {"shared-dot-32x32", 32, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_DOT, SHK_FORM_SHARED, false, true},
     {"shared-dot-64x64", 64, 64, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_DOT, SHK_FORM_SHARED, true, true},
     {"matrix-1x2", 2, 1, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_MATRIX, SHK_FORM_MATRIX, true, true},
     {"matrix-2x4", 4, 2, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_MATRIX, SHK_FORM_MATRIX, true, true},
