@@ -88,7 +88,7 @@ static void clear_absorbed(struct shk_fused *fused)
             fused->graph.ops[i].input_count = fused->graph.ops[i].output_count = 0;
 }
 
-static void fuse(struct shk_fused *fused, uint32_t without)
+static void fuse(struct shk_fused *fused, uint32_t without, const bool *pairs)
 {
     if (!(without & SHK_FUSION_INPUT))
         shk_fuse_input(fused);
@@ -103,11 +103,13 @@ static void fuse(struct shk_fused *fused, uint32_t without)
             shk_fuse_add(fused, i);
         if (!(without & SHK_FUSION_RESHAPE))
             shk_fuse_reshape(fused, i);
+        if (pairs && pairs[i] && !(without & SHK_FUSION_PAIR))
+            shk_fuse_pair(fused, i);
     }
     clear_absorbed(fused);
 }
 
-enum shk_status shk_fuse(const struct shk_graph *graph, uint32_t without, struct shk_fused **out,
+enum shk_status shk_fuse(const struct shk_graph *graph, uint32_t without, const bool *pairs, struct shk_fused **out,
                          struct shk_error *error)
 {
     struct shk_fused *fused = calloc(1, sizeof(*fused));
@@ -121,9 +123,22 @@ enum shk_status shk_fuse(const struct shk_graph *graph, uint32_t without, struct
     memcpy(fused->graph.tensors, graph->tensors, graph->tensor_count * sizeof(*graph->tensors));
     find_users(fused);
     copy_ops(fused);
-    fuse(fused, without);
+    fuse(fused, without, pairs);
     *out = fused;
     return SHK_OK;
+}
+
+enum shk_status shk_fuse_pairs(const struct shk_graph *graph, uint32_t without, struct shk_fused **fused,
+                               struct shk_error *error)
+{
+    size_t bytes = SHK_MAX(graph->op_count, 1u) * sizeof(bool);
+    bool *pairs = malloc(bytes);
+    if (!pairs)
+        return shk_fail_oom(error, bytes, "fusion");
+    memset(pairs, true, bytes);
+    enum shk_status status = shk_fuse(graph, without, pairs, fused, error);
+    free(pairs);
+    return status;
 }
 
 void shk_fuse_destroy(struct shk_fused **fused)
@@ -149,7 +164,7 @@ enum shk_status shk_model_get_fusion(const struct shk_model *model, uint32_t no_
     if (count != graph->op_count)
         return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "shk_model_get_fusion: room for %u ops, the model has %u",
                         count, graph->op_count);
-    enum shk_status status = shk_fuse(graph, no_fusion, &fused, error);
+    enum shk_status status = shk_fuse(graph, no_fusion, NULL, &fused, error);
     for (uint32_t i = 0; i < count && !status; i++)
         into[i] = fused->ops[i].into;
     shk_fuse_destroy(&fused);

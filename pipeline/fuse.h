@@ -23,8 +23,10 @@ struct shk_fused_op {
     const struct shk_op *own; /* as the model has it */
     /* The op that computes it: itself, or another by which it was absorbed; SHK_FUSED_INTO_INPUT: what writes the input. */
     uint32_t into;
+    /* NULL, or the DEPTHWISE_CONV_2D, as the model has it, whose output it would read: it computes that, too. */
+    const struct shk_op *depthwise;
     /* What it does besides. Rows and columns of padding at the top and at the left of what it reads: */
-    int32_t pad_top, pad_left;
+    int32_t pad_top, pad_left; /* with `depthwise`: of what that reads */
     /* ... then with each value that it computes, in this order, ... */
     const int8_t *before;     /* NULL, or 256 values: what becomes of -128 first */
     const struct shk_op *add; /* NULL, or the ADD, as the model has it */
@@ -46,10 +48,14 @@ struct shk_fused {
     int8_t (*tables)[2][256]; /* per op: before, after */
 };
 
-/* `without`: bits of enum shk_fusion that are left out. `graph` is checked and must outlive *fused.
+/* `without`: bits of enum shk_fusion that are left out. `pairs`: per op, whether a depthwise convolution in front of it is to
+ * go into it; NULL: nowhere. `graph` is checked and must outlive *fused.
  * Errors: out of memory. */
-enum shk_status shk_fuse(const struct shk_graph *graph, uint32_t without, struct shk_fused **fused,
+enum shk_status shk_fuse(const struct shk_graph *graph, uint32_t without, const bool *pairs, struct shk_fused **fused,
                          struct shk_error *error);
+/* With every pair that the graph allows. */
+enum shk_status shk_fuse_pairs(const struct shk_graph *graph, uint32_t without, struct shk_fused **fused,
+                               struct shk_error *error);
 void shk_fuse_destroy(struct shk_fused **fused);
 
 /* What the QUANTIZE makes of values of the model's input, which are one in a word: nothing, if there is none. */
@@ -67,6 +73,7 @@ void shk_fuse_table(struct shk_fused *fused, uint32_t i);
 void shk_fuse_scales(struct shk_fused *fused, uint32_t i); /* of a concatenation's inputs */
 void shk_fuse_add(struct shk_fused *fused, uint32_t i);
 void shk_fuse_reshape(struct shk_fused *fused, uint32_t i);
+void shk_fuse_pair(struct shk_fused *fused, uint32_t i);
 
 /* The op that writes `tensor` as things stand, if it writes nothing else and one input only reads it; else UINT32_MAX. */
 uint32_t shk_fuse_writer(const struct shk_fused *fused, uint32_t tensor);

@@ -114,9 +114,15 @@ static uint32_t sticky(struct shk_lowering *lowering, enum shk_status status)
     return UINT32_MAX;
 }
 
+/* Kernels of pairs are for pairs. */
+static bool is_for(const struct shk_lowering *lowering, const struct shk_variant *variant)
+{
+    return variant && (variant->form == SHK_FORM_PAIR) == (lowering->fused->ops[lowering->op].depthwise != NULL);
+}
+
 static bool can_use(const struct shk_lowering *lowering, const struct shk_op *op, const struct shk_variant *variant)
 {
-    return variant && shk_variant_fits(variant, lowering->fused->own, op, lowering->device) &&
+    return is_for(lowering, variant) && shk_variant_fits(variant, lowering->fused->own, op, lowering->device) &&
            !shk_variant_is_dropped(variant, op->def, lowering->device);
 }
 
@@ -125,7 +131,7 @@ const struct shk_variant *shk_lower_variant(struct shk_lowering *lowering)
     const struct shk_op *op = lowering->fused->ops[lowering->op].own;
     const struct shk_variant *forced = shk_variant_find(op->def, lowering->variant);
     const struct shk_variant *chosen = lowering->choices ? lowering->choices[lowering->op] : NULL;
-    if (forced && shk_variant_fits(forced, lowering->fused->own, op, lowering->device))
+    if (is_for(lowering, forced) && shk_variant_fits(forced, lowering->fused->own, op, lowering->device))
         chosen = forced;
     else
         for (uint32_t i = 0; i < op->def->variant_count && !can_use(lowering, op, chosen); i++)

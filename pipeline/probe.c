@@ -8,6 +8,8 @@
 #include "fuse.h"
 #include "ops/convolution.h"
 
+#define SHK_PROBE_OPS 8u /* a probe's model has no more */
+
 void shk_probe_key(const struct shk_graph *graph, const struct shk_op *op, char key[SHK_PROBE_KEY])
 {
     char in[64], weights[64], out[64], detail[96] = "";
@@ -17,6 +19,19 @@ void shk_probe_key(const struct shk_graph *graph, const struct shk_op *op, char 
     snprintf(key, SHK_PROBE_KEY, "%s %s * %s = %s %s%s", op->spelling->name, shk_shape_string(&x->shape, in),
              w ? shk_shape_string(&w->shape, weights) : "", shk_shape_string(&shk_op_output(graph, op, 0)->shape, out),
              detail, x->legacy_uint8 ? " uint8" : "");
+}
+
+void shk_probe_pair_key(const struct shk_graph *graph, const struct shk_op *depthwise, const struct shk_op *op,
+                        char key[SHK_PROBE_KEY])
+{
+    char in[64], taps[64], weights[64], out[64], first[96] = "", second[96] = "";
+    const struct shk_tensor *x = shk_op_input(graph, depthwise, 0);
+    depthwise->def->describe(graph, depthwise, first, sizeof(first));
+    op->def->describe(graph, op, second, sizeof(second));
+    snprintf(key, SHK_PROBE_KEY, SHK_PROBE_PAIR "%s * %s %s * %s %s = %s%s", shk_shape_string(&x->shape, in),
+             shk_shape_string(&shk_op_input(graph, depthwise, 1)->shape, taps), first,
+             shk_shape_string(&shk_op_input(graph, op, 1)->shape, weights), second,
+             shk_shape_string(&shk_op_output(graph, op, 0)->shape, out), x->legacy_uint8 ? " uint8" : "");
 }
 
 /* ---- the model ---- */
@@ -106,6 +121,28 @@ static enum shk_status append(struct shk_graph *to, const struct shk_op_spelling
     return shk_graph_set_io(to, to->inputs, to->input_count, &output, 1, error);
 }
 
+/* The CONV_2D of 1 x 1 behind a depthwise convolution. */
+static enum shk_status append_pointwise(struct shk_graph *to, const struct shk_graph *graph, const struct shk_op *op,
+                                        struct shk_error *error)
+{
+    uint32_t inputs[3] = {to->outputs[0], SHK_TENSOR_NONE, SHK_TENSOR_NONE}, output;
+    struct shk_shape shape = to->tensors[to->outputs[0]].shape;
+    struct shk_op *copy;
+    enum shk_status status = SHK_OK;
+    shape.dims[3] = shk_op_output(graph, op, 0)->shape.dims[3];
+    for (uint32_t i = 1; i < op->input_count && i < 3 && !status; i++)
+        if (op->inputs[i] != SHK_TENSOR_NONE)
+            status = copy_tensor(to, &graph->tensors[op->inputs[i]], NULL, &inputs[i], error);
+    if (!status)
+        status = copy_tensor(to, shk_op_output(graph, op, 0), &shape, &output, error);
+    if (!status)
+        status = shk_graph_add_op(to, op->spelling, inputs, op->input_count, &output, 1, &copy, error);
+    if (status)
+        return status;
+    memcpy(copy->attrs, op->attrs, op->def->attrs_size);
+    return shk_graph_set_io(to, to->inputs, to->input_count, &output, 1, error);
+}
+
 /* Any table does: what it holds is no part of the kernel. */
 static enum shk_status append_table(struct shk_graph *to, struct shk_error *error)
 {
@@ -137,7 +174,9 @@ static enum shk_status fused_model(const struct shk_fused *fused, uint32_t op, s
     struct shk_graph *some = shk_graph_create(fused->own->name);
     if (!some)
         return shk_fail_oom(error, sizeof(*some), "a graph");
-    enum shk_status status = fill_graph(some, fused->own, f->own, true, error);
+    enum shk_status status = fill_graph(some, fused->own, f->depthwise ? f->depthwise : f->own, true, error);
+    if (!status && f->depthwise)
+        status = append_pointwise(some, fused->own, f->own, error);
     if (!status && f->before)
         status = append_table(some, error);
     if (!status && f->add)
@@ -160,6 +199,22 @@ enum shk_status shk_probe_model(const struct shk_graph *graph, const struct shk_
     if (!status)
         return shk_model_from_graph(&one, model, error);
     shk_graph_destroy(&one);
+    return status;
+}
+
+enum shk_status shk_probe_pair_model(const struct shk_graph *graph, const struct shk_op *depthwise,
+                                     const struct shk_op *op, bool small, struct shk_model **model,
+                                     struct shk_error *error)
+{
+    struct shk_graph *two = shk_graph_create(graph->name);
+    if (!two)
+        return shk_fail_oom(error, sizeof(*two), "a graph");
+    enum shk_status status = fill_graph(two, graph, depthwise, small, error);
+    if (!status)
+        status = append_pointwise(two, graph, op, error);
+    if (!status)
+        return shk_model_from_graph(&two, model, error);
+    shk_graph_destroy(&two);
     return status;
 }
 
@@ -192,7 +247,7 @@ enum shk_status shk_probe_run(struct shk_session *session, const void *input, vo
     struct shk_result result;
     const struct shk_graph *graph = session->graph;
     size_t bytes = graph->tensors[graph->outputs[0]].bytes;
-    uint64_t op_ns = 0, start = shk_time_ns();
+    uint64_t op_ns[SHK_PROBE_OPS] = {0}, all_ns = 0, start = shk_time_ns();
     const void *inputs[] = {input, input};
     enum shk_status status = shk_session_submit_tensors(session, inputs, graph->input_count, NULL, NULL, error);
     if (!status)
@@ -203,8 +258,10 @@ enum shk_status shk_probe_run(struct shk_session *session, const void *input, vo
     if (output)
         status = shk_session_read_output(session, result.ticket, 0, 0, output, bytes, error);
     if (ns && !status) {
-        (void)shk_session_op_times(session, result.ticket, &op_ns, 1, NULL);
-        *ns = op_ns ? op_ns : end - start;
+        (void)shk_session_op_times(session, result.ticket, op_ns, SHK_MIN(graph->op_count, SHK_PROBE_OPS), NULL);
+        for (uint32_t i = 0; i < SHK_PROBE_OPS; i++)
+            all_ns += op_ns[i];
+        *ns = all_ns ? all_ns : end - start;
     }
     shk_session_release(session, result.ticket);
     return status;

@@ -16,6 +16,15 @@ void shk_probe_key(const struct shk_graph *graph, const struct shk_op *op, char 
 enum shk_status shk_probe_model(const struct shk_graph *graph, const struct shk_op *op, bool small,
                                 struct shk_model **model, struct shk_error *error);
 
+/* A CONV_2D with the depthwise convolution in front of it: what makes two pairs the same work, and the two alone. Keys of
+ * pairs begin with SHK_PROBE_PAIR, those of ops do not. */
+#define SHK_PROBE_PAIR "PAIR "
+void shk_probe_pair_key(const struct shk_graph *graph, const struct shk_op *depthwise, const struct shk_op *op,
+                        char key[SHK_PROBE_KEY]);
+enum shk_status shk_probe_pair_model(const struct shk_graph *graph, const struct shk_op *depthwise,
+                                     const struct shk_op *op, bool small, struct shk_model **model,
+                                     struct shk_error *error);
+
 /* Fills for the model's input: the smallest and the largest value in turn, in two orders, and random ones. */
 #define SHK_PROBE_FILLS 3
 void shk_probe_fill(int8_t *values, size_t count, uint32_t fill);
@@ -26,7 +35,7 @@ enum shk_status shk_probe_session(struct shk_device *device, struct shk_model *m
                                   struct shk_session **session, struct shk_error *error);
 
 /* Runs it, with `input` for every input of the model (as many bytes as the largest of them has), and fills `output`
- * (dense, may be NULL). *ns (may be NULL): by timestamps, else by the clock. */
+ * (dense, may be NULL). *ns (may be NULL): of all ops, by timestamps, else by the clock. */
 enum shk_status shk_probe_run(struct shk_session *session, const void *input, void *output, uint64_t *ns,
                               struct shk_error *error);
 

@@ -202,7 +202,7 @@ static enum shk_status plan_fused(const struct shk_model *model, uint32_t no_fus
                                   struct shk_error *error)
 {
     struct shk_fused *fused = NULL;
-    enum shk_status status = shk_fuse(shk_model_graph(model), no_fusion, &fused, error);
+    enum shk_status status = shk_fuse(shk_model_graph(model), no_fusion, NULL, &fused, error);
     if (!status)
         status = shk_plan_create(&fused->graph, false, plan, error);
     shk_fuse_destroy(&fused);

@@ -32,6 +32,25 @@ static uint64_t lay_out(const struct shk_session *session, const uint32_t *tenso
     return at;
 }
 
+static enum shk_status fuse_and_plan(struct shk_session *session, struct shk_error *error)
+{
+    bool keep = session->params.keep_tensors;
+    uint32_t without = keep ? SHK_FUSION_ALL : session->params.no_fusion;
+    bool *pairs = calloc(SHK_MAX(session->graph->op_count, 1u), sizeof(*pairs));
+    uint64_t start = shk_time_ns();
+    if (!pairs)
+        return shk_fail_oom(error, session->graph->op_count, "fusion");
+    shk_session_choose_pairs(session, pairs);
+    shk_plan_destroy(&session->plan);
+    shk_fuse_destroy(&session->fused);
+    enum shk_status status = shk_fuse(session->graph, without, pairs, &session->fused, error);
+    free(pairs);
+    if (!status)
+        status = shk_plan_create(&session->fused->graph, keep, &session->plan, error);
+    session->info.plan_ns = shk_time_ns() - start;
+    return status;
+}
+
 /* Until every kernel that is used is known to compute correctly. */
 static enum shk_status lower(struct shk_session *session, struct shk_error *error)
 {
@@ -40,7 +59,10 @@ static enum shk_status lower(struct shk_session *session, struct shk_error *erro
     bool texels = shk_session_read_notes(session);
     do {
         shk_lowering_finish(lowering);
-        status = shk_lowering_init(lowering, session->fused, session->device, session->plan, &session->params, texels, error);
+        status = fuse_and_plan(session, error);
+        if (!status)
+            status =
+                shk_lowering_init(lowering, session->fused, session->device, session->plan, &session->params, texels, error);
         lowering->choices = session->choices;
         if (!status)
             status = shk_lowering_run(lowering, error);
@@ -52,10 +74,7 @@ static enum shk_status plan_and_pack(struct shk_session *session, struct shk_err
 {
     const struct shk_graph *graph = session->graph;
     uint64_t start = shk_time_ns();
-    bool keep = session->params.keep_tensors;
-    enum shk_status status = shk_fuse(graph, keep ? SHK_FUSION_ALL : session->params.no_fusion, &session->fused, error);
-    if (!status)
-        status = shk_plan_create(&session->fused->graph, keep, &session->plan, error);
+    enum shk_status status = lower(session, error);
     if (status)
         return status;
     session->input_offsets = calloc(graph->input_count, sizeof(uint64_t));
@@ -64,14 +83,9 @@ static enum shk_status plan_and_pack(struct shk_session *session, struct shk_err
         return shk_fail_oom(error, graph->output_count * sizeof(uint64_t), "model outputs");
     session->input_bytes = lay_out(session, session->fused->graph.inputs, graph->input_count, session->input_offsets);
     session->output_bytes = lay_out(session, graph->outputs, graph->output_count, session->output_offsets);
-    uint64_t planned = shk_time_ns();
-    status = lower(session, error);
-    if (status)
-        return status;
     shk_fused_quantize_levels(session->fused, session->tables, SHK_PREPROCESS_TABLE_WORDS);
     session->table_offset = shk_lower_params(&session->lowering, session->tables, sizeof(session->tables), 16);
-    session->info.plan_ns = planned - start;
-    session->info.pack_ns = shk_time_ns() - planned;
+    session->info.pack_ns = shk_time_ns() - start - session->info.plan_ns;
     session->info.memory = session->plan->report;
     session->info.memory.parameter_bytes = session->lowering.size;
     session->info.dispatches = session->lowering.count;

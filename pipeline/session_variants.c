@@ -27,9 +27,26 @@ enum shk_status shk_session_choose(struct shk_session *session, const struct shk
     if (session->look_up && session->cache_dir) {
         char *lines = shk_tuned_read(session->device, session->cache_dir, &session->params.log);
         shk_tuned_choose(lines, graph, session->choices);
+        enum shk_status status =
+            shk_tuned_choose_pairs(lines, graph, session->params.no_fusion, session->choices, error);
         free(lines);
+        return status;
     }
     return SHK_OK;
+}
+
+void shk_session_choose_pairs(struct shk_session *session, bool *pairs)
+{
+    const struct shk_graph *graph = session->graph;
+    const char *forced = getenv("SHRIKE_FORCE_VARIANT");
+    for (uint32_t i = 0; i < graph->op_count; i++) {
+        const struct shk_op_def *def = graph->ops[i].def;
+        const struct shk_variant *by_force = shk_variant_find(def, forced);
+        const struct shk_variant *variant = by_force ? by_force : session->choices[i];
+        pairs[i] = variant && variant->form == SHK_FORM_PAIR &&
+                   (by_force || !shk_variant_is_dropped(variant, def, session->device)) &&
+                   shk_variant_fits(variant, graph, &graph->ops[i], session->device);
+    }
 }
 
 /* ---- checking ---- */

@@ -5,6 +5,7 @@
 
 #include <shrike/tune.h>
 
+#include "fuse.h"
 #include "probe.h"
 #include "tuned.h"
 
@@ -44,31 +45,44 @@ void shk_tune_report_free(struct shk_tune_report *report)
 
 /* ---- which layers ---- */
 
-static enum shk_status find_layers(struct tune *tune, struct shk_error *error)
+/* One more op of the layer with that key, which is new if it was not there. */
+static void add_layer(struct tune *tune, uint32_t op, const char *key, const char *rule)
+{
+    uint32_t k = 0;
+    while (k < tune->report.count && strcmp(tune->report.layers[k].layer, key) != 0)
+        k++;
+    struct shk_tune_layer *layer = &tune->report.layers[k];
+    if (k == tune->report.count) {
+        tune->report.count++;
+        layer->op = op;
+        snprintf(layer->layer, sizeof(layer->layer), "%s", key);
+        snprintf(layer->rule, sizeof(layer->rule), "%s", rule);
+        snprintf(layer->variant, sizeof(layer->variant), "%s", rule);
+    }
+    layer->count++;
+}
+
+/* Ops by themselves, and behind all of them pairs. */
+static enum shk_status find_layers(struct tune *tune, const struct shk_fused *fused, struct shk_error *error)
 {
     const struct shk_graph *graph = tune->graph;
-    uint32_t room = SHK_MAX(graph->op_count, 1u);
+    uint32_t room = 2 * SHK_MAX(graph->op_count, 1u);
     char key[SHK_PROBE_KEY];
     tune->report.layers = calloc(room, sizeof(*tune->report.layers));
     tune->tuned = calloc(room, sizeof(*tune->tuned));
     if (!tune->report.layers || !tune->tuned)
         return shk_fail_oom(error, room * (sizeof(*tune->tuned) + sizeof(*tune->report.layers)), "layers to tune");
     for (uint32_t i = 0; i < graph->op_count; i++) {
-        uint32_t k = 0;
         if (!graph->ops[i].def->variants)
             continue;
         shk_probe_key(graph, &graph->ops[i], key);
-        while (k < tune->report.count && strcmp(tune->report.layers[k].layer, key) != 0)
-            k++;
-        struct shk_tune_layer *layer = &tune->report.layers[k];
-        if (k == tune->report.count) {
-            tune->report.count++;
-            layer->op = i;
-            snprintf(layer->layer, sizeof(layer->layer), "%s", key);
-            snprintf(layer->rule, sizeof(layer->rule), "%s", graph->ops[i].def->variants->name);
-            snprintf(layer->variant, sizeof(layer->variant), "%s", layer->rule);
-        }
-        layer->count++;
+        add_layer(tune, i, key, graph->ops[i].def->variants->name);
+    }
+    for (uint32_t i = 0; i < graph->op_count; i++) {
+        if (!fused->ops[i].depthwise)
+            continue;
+        shk_probe_pair_key(graph, fused->ops[i].depthwise, &graph->ops[i], key);
+        add_layer(tune, i, key, "two kernels");
     }
     return SHK_OK;
 }
@@ -94,18 +108,20 @@ static void contest_finish(struct contest *c)
     free(c->found);
 }
 
-static enum shk_status contest_init(struct contest *c, struct tune *tune, const struct shk_op *op,
-                                    struct shk_error *error)
+/* `first`, whose rule of thumb runs, and `last`: the op, or a pair of them. */
+static enum shk_status contest_init(struct contest *c, struct tune *tune, const struct shk_op *first,
+                                    const struct shk_op *last, struct shk_error *error)
 {
     const char *dir = tune->params->cache_dir;
     *c = (struct contest){0};
-    enum shk_status status = shk_probe_model(tune->graph, op, false, &c->model, error);
+    enum shk_status status = first == last ? shk_probe_model(tune->graph, first, false, &c->model, error)
+                                           : shk_probe_pair_model(tune->graph, first, last, false, &c->model, error);
     if (!status)
-        status = shk_probe_session(tune->device, c->model, op->def->variants, dir, &tune->params->log, &c->rule, error);
+        status = shk_probe_session(tune->device, c->model, first->def->variants, dir, &tune->params->log, &c->rule, error);
     if (status)
         return status;
-    size_t bytes = shk_op_input(tune->graph, op, 0)->bytes;
-    c->output_bytes = shk_op_output(tune->graph, op, 0)->bytes;
+    size_t bytes = shk_op_input(tune->graph, first, 0)->bytes;
+    c->output_bytes = shk_op_output(tune->graph, last, 0)->bytes;
     c->input = malloc(bytes);
     c->expected = malloc(c->output_bytes);
     c->found = malloc(c->output_bytes);
@@ -185,16 +201,17 @@ static bool is_given_up(struct tune *tune, const struct shk_variant *variant)
     return tune->params->mode == SHK_TUNE_FAST && layers && *layers >= GIVE_UP;
 }
 
-/* The candidate against the rule of thumb; `tuned` and the layer learn about it if it is the best so far. */
+/* The candidate against the rule of thumb; `tuned` and the layer learn about it if it is the best so far, and takes less than
+ * `to_beat` times what the rule does. */
 static enum shk_status try_variant(struct tune *tune, struct contest *c, const struct shk_op *op,
-                                   const struct shk_variant *variant, struct shk_tune_layer *layer,
+                                   const struct shk_variant *variant, double to_beat, struct shk_tune_layer *layer,
                                    struct shk_tuned *tuned, struct shk_error *error)
 {
     bool equal = false;
     const char *dir = tune->params->cache_dir;
     enum shk_status status =
         shk_probe_session(tune->device, c->model, variant, dir, &tune->params->log, &c->candidate, error);
-    if (!status && c->candidate->lowering.used[0] == variant) {
+    if (!status && c->candidate->lowering.used[c->candidate->graph->op_count - 1] == variant) {
         status = shk_probe_run(c->candidate, c->input, c->found, NULL, error);
         equal = !status && memcmp(c->found, c->expected, c->output_bytes) == 0;
         if (!status && !equal) {
@@ -213,7 +230,8 @@ static enum shk_status try_variant(struct tune *tune, struct contest *c, const s
         if (!status && tuned->default_ns == 0)
             tuned->default_ns = tuned->ns = SHK_MAX(rule_ns, 1u);
         /* how much faster than the rule at that time: times of other races may be from a busier machine */
-        if (!status && is_faster(c) && (double)ns / (double)rule_ns < (double)tuned->ns / (double)tuned->default_ns) {
+        if (!status && is_faster(c) &&
+            (double)ns / (double)rule_ns < SHK_MIN(to_beat, (double)tuned->ns / (double)tuned->default_ns)) {
             tuned->variant = variant;
             tuned->default_ns = rule_ns;
             tuned->ns = ns;
@@ -223,45 +241,76 @@ static enum shk_status try_variant(struct tune *tune, struct contest *c, const s
     return status;
 }
 
-static enum shk_status tune_layer(struct tune *tune, uint32_t index, struct shk_error *error)
+/* `first` and the layer's op: the same, or a pair. */
+static enum shk_status tune_layer(struct tune *tune, uint32_t index, const struct shk_op *first, double to_beat,
+                                  struct shk_error *error)
 {
     struct shk_tune_layer *layer = &tune->report.layers[index];
     struct shk_tuned *tuned = &tune->tuned[index];
     const struct shk_op *op = &tune->graph->ops[layer->op];
     struct contest contest;
-    enum shk_status status = contest_init(&contest, tune, op, error);
+    enum shk_status status = contest_init(&contest, tune, first, op, error);
     tuned->variant = op->def->variants;
     snprintf(tuned->key, sizeof(tuned->key), "%s", layer->layer);
     for (uint32_t i = 1; i < op->def->variant_count && !status; i++) {
         const struct shk_variant *variant = &op->def->variants[i];
-        if ((tune->params->mode == SHK_TUNE_FULL ? variant->full : variant->fast) && !is_given_up(tune, variant))
-            status = try_variant(tune, &contest, op, variant, layer, tuned, error);
+        bool wanted = tune->params->mode == SHK_TUNE_FULL ? variant->full : variant->fast;
+        if (wanted && (variant->form == SHK_FORM_PAIR) == (first != op) && !is_given_up(tune, variant))
+            status = try_variant(tune, &contest, op, variant, to_beat, layer, tuned, error);
     }
     contest_finish(&contest);
-    snprintf(layer->variant, sizeof(layer->variant), "%s", tuned->variant->name);
+    if (tuned->variant != op->def->variants)
+        snprintf(layer->variant, sizeof(layer->variant), "%s", tuned->variant->name);
     layer->rule_ns = tuned->default_ns;
     layer->ns = tuned->ns;
     return status;
 }
 
-/* `lines`: what is known from before. */
-static enum shk_status tune_layers(struct tune *tune, const char *lines, struct shk_error *error)
+/* What is known from before, in `lines`; else measured now. */
+static enum shk_status look_up_or_tune(struct tune *tune, const char *lines, uint32_t index, const struct shk_op *first,
+                                       double to_beat, struct shk_error *error)
+{
+    struct shk_tune_layer *layer = &tune->report.layers[index];
+    const struct shk_op *op = &tune->graph->ops[layer->op];
+    struct shk_tuned known = {.variant = NULL};
+    if (!shk_tuned_find(lines, layer->layer, op->def, &known))
+        return tune_layer(tune, index, first, to_beat, error);
+    tune->tuned[index] = known;
+    if (known.variant != op->def->variants)
+        snprintf(layer->variant, sizeof(layer->variant), "%s", known.variant->name);
+    layer->rule_ns = known.default_ns;
+    layer->ns = known.ns;
+    return SHK_OK;
+}
+
+/* How much less the two ops of a pair take as they were tuned, each by itself. */
+static double tuned_ratio(const struct tune *tune, const struct shk_op *const ops[2])
+{
+    double rule_ns = 0, ns = 0;
+    char key[SHK_PROBE_KEY];
+    for (uint32_t k = 0; k < 2; k++) {
+        shk_probe_key(tune->graph, ops[k], key);
+        for (uint32_t i = 0; i < tune->report.count; i++)
+            if (strcmp(tune->report.layers[i].layer, key) == 0) {
+                rule_ns += (double)tune->report.layers[i].rule_ns;
+                ns += (double)tune->report.layers[i].ns;
+            }
+    }
+    return rule_ns > 0 ? ns / rule_ns : 1.0;
+}
+
+static enum shk_status tune_layers(struct tune *tune, const char *lines, const struct shk_fused *fused,
+                                   struct shk_error *error)
 {
     const struct shk_tune_params *p = tune->params;
     for (uint32_t i = 0; i < tune->report.count; i++) {
-        struct shk_tune_layer *layer = &tune->report.layers[i];
-        struct shk_tuned known = {.variant = NULL};
-        const struct shk_op *op = &tune->graph->ops[layer->op];
+        const struct shk_tune_layer *layer = &tune->report.layers[i];
+        const struct shk_op *op = &tune->graph->ops[layer->op], *depthwise = fused->ops[layer->op].depthwise;
         if (p->progress && !p->progress(p->user, i, tune->report.count, layer->layer))
             break;
-        if (shk_tuned_find(lines, layer->layer, op->def, &known)) {
-            tune->tuned[i] = known;
-            snprintf(layer->variant, sizeof(layer->variant), "%s", known.variant->name);
-            layer->rule_ns = known.default_ns;
-            layer->ns = known.ns;
-            continue;
-        }
-        enum shk_status status = tune_layer(tune, i, error);
+        bool pair = depthwise && strncmp(layer->layer, SHK_PROBE_PAIR, strlen(SHK_PROBE_PAIR)) == 0;
+        double to_beat = pair ? tuned_ratio(tune, (const struct shk_op *const[]){depthwise, op}) : 1.0;
+        enum shk_status status = look_up_or_tune(tune, lines, i, pair ? depthwise : op, to_beat, error);
         if (status)
             return status;
     }
@@ -297,9 +346,13 @@ enum shk_status shk_tune(struct shk_device *device, struct shk_model *model, con
     char *lines = NULL;
     if (tune.params->mode == SHK_TUNE_FAST && tune.params->cache_dir)
         lines = shk_tuned_read(device, tune.params->cache_dir, &tune.params->log);
-    enum shk_status status = find_layers(&tune, error);
+    struct shk_fused *fused = NULL;
+    enum shk_status status = shk_fuse_pairs(tune.graph, 0, &fused, error);
     if (!status)
-        status = tune_layers(&tune, lines, error);
+        status = find_layers(&tune, fused, error);
+    if (!status)
+        status = tune_layers(&tune, lines, fused, error);
+    shk_fuse_destroy(&fused);
     free(lines);
     if (tune.tuned)
         keep(&tune); /* also what was measured before a failure */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuse.h"
 #include "notes.h"
 
 static bool is_line_of(const char *line, const char *key)
@@ -54,6 +55,35 @@ void shk_tuned_choose(const char *lines, const struct shk_graph *graph, const st
         if (line)
             choices[i] = variant_of(line, key, op->def);
     }
+}
+
+/* Those of pairs, which count for the op that would absorb the depthwise convolution. */
+static void choose_pairs(const char *lines, const struct shk_fused *fused, const struct shk_variant **choices)
+{
+    char key[SHK_PROBE_KEY];
+    for (uint32_t i = 0; i < fused->own->op_count; i++) {
+        const struct shk_op *op = &fused->own->ops[i];
+        if (!fused->ops[i].depthwise)
+            continue;
+        shk_probe_pair_key(fused->own, fused->ops[i].depthwise, op, key);
+        const char *line = find(lines, key);
+        const struct shk_variant *variant = line ? variant_of(line, key, op->def) : NULL;
+        if (variant && variant->form == SHK_FORM_PAIR)
+            choices[i] = variant;
+    }
+}
+
+enum shk_status shk_tuned_choose_pairs(const char *lines, const struct shk_graph *graph, uint32_t without,
+                                       const struct shk_variant **choices, struct shk_error *error)
+{
+    struct shk_fused *fused = NULL;
+    if (!lines || !strstr(lines, "\t" SHK_PROBE_PAIR))
+        return SHK_OK;
+    enum shk_status status = shk_fuse_pairs(graph, without, &fused, error);
+    if (!status)
+        choose_pairs(lines, fused, choices);
+    shk_fuse_destroy(&fused);
+    return status;
 }
 
 bool shk_tuned_find(const char *lines, const char *key, const struct shk_op_def *def, struct shk_tuned *tuned)

@@ -34,13 +34,14 @@ enum shk_variant_form {
     SHK_FORM_ANY,      /* depthwise: the kernel for every dilation and multiplier */
     SHK_FORM_SUBGROUP, /* conv2d: a subgroup loads weights once for all of its invocations */
     SHK_FORM_SHARED,   /* conv2d: a workgroup keeps a tile of inputs and weights in shared memory */
-    SHK_FORM_MATRIX,   /* conv2d: the same, which subgroups multiply as cooperative matrices */
+    SHK_FORM_PAIR,     /* conv2d: with the depthwise convolution in front of it, if and only if it absorbed one */
+    SHK_FORM_MATRIX,   /* conv2d: as SHK_FORM_SHARED, which subgroups multiply as cooperative matrices */
 };
 
 struct shk_variant {
     const char *name;
     /* Of the output, per invocation; 0: rule of thumb. SHK_FORM_SHARED: per workgroup; SHK_FORM_MATRIX: blocks of as many
-     * as a matrix has columns and rows, per subgroup. */
+     * as a matrix has columns and rows, per subgroup; SHK_FORM_PAIR: per workgroup, channels 0: all. */
     uint8_t channels, pixels;
     uint8_t weights;          /* enum shk_weights_from */
     uint8_t arithmetic;       /* enum shk_arithmetic */

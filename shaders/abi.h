@@ -360,6 +360,28 @@ struct shk_depthwise_any_push {
     SHK_UINT epilogue; /* words into the parameters; no sum */
 };
 
+/* ---- a depthwise convolution and the pointwise one behind it ---- */
+#define SHK_PAIR_ROWS     32 /* pixels of a workgroup */
+#define SHK_PAIR_CHANNELS 32 /* of the pointwise convolution, at a time: those of a slice */
+#define SHK_PAIR_LOCAL    64 /* invocations */
+
+/* Packed as for conv2d and depthwise. Workgroups: x tiles of pixels, y some slices each. */
+struct shk_pair_push {
+    SHK_UINT input_offset, input_stride;
+    SHK_UINT output_offset, output_stride, output_words;
+    SHK_UINT rows; /* output pixels, batch included */
+    SHK_INT input_height, input_width;
+    SHK_STRUCT(shk_divisor) output_height, output_width;
+    SHK_INT stride_height, stride_width, dilation_height, dilation_width;
+    SHK_INT pad_top, pad_left;
+    SHK_UINT zero_points; /* a byte each: of the input, between the two, of the output, of the pointwise weights */
+    SHK_INT depthwise_zero_point; /* of its weights */
+    SHK_UINT limits; /* a byte each, zero points included: smallest and largest between the two, and of the output */
+    SHK_UINT depthwise, pointwise; /* words into the parameters: of word 0, of slice 0 */
+    SHK_UINT slices;
+    SHK_UINT epilogue; /* words into the parameters */
+};
+
 /* ---- fully_connected ---- */
 
 /* Packed for words of four output channels. First, per word of output channels, SHK_DENSE_QUANT words: bias,

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "conv2d.h"
+#include "conv2d_pair.h"
 #include "conv2d_tile.h"
 #include "grid.h"
 
@@ -142,6 +144,8 @@ static const struct shk_variant variants[] = {
     {"shared-dot-64x64", 64, 64, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_DOT, SHK_FORM_SHARED, true, true},
     {"matrix-1x2", 2, 1, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_MATRIX, SHK_FORM_MATRIX, true, true},
     {"matrix-2x4", 4, 2, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_MATRIX, SHK_FORM_MATRIX, true, true},
+    {"pair", 0, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PAIR, true, true},
+    {"pair-32", 32, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PAIR, true, true},
     {"storage", 0, 0, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true},
     {"uniform16", 0, 0, SHK_WEIGHTS_UNIFORM16, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false},
     {"split", 0, 0, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_SPLIT, false, false},
@@ -189,8 +193,10 @@ static struct shk_filters choose_tile(const struct shk_lowering *lowering, const
     struct shk_filters best = {0};
     uint64_t best_cost = UINT64_MAX;
     bool split = variant->form == SHK_FORM_SPLIT;
-    if (variant->channels) {
+    if (variant->channels || variant->form == SHK_FORM_PAIR) {
         *tile = (struct tile){variant->channels, variant->pixels, variant->form == SHK_FORM_SUBGROUP};
+        if (variant->form == SHK_FORM_PAIR)
+            tile->channels = SHK_PAIR_CHANNELS;
         if (shk_conv2d_is_tile(variant))
             tile->channels = shk_conv2d_tile_channels(shk_lower_device(lowering), variant);
         best = shk_filters_plan(graph, fused->own, fused->row_channels, tile->channels, split);
@@ -212,6 +218,8 @@ static struct shk_filters choose_tile(const struct shk_lowering *lowering, const
 static bool fits(const struct shk_graph *graph, const struct shk_op *op, const struct shk_device *device,
                  const struct shk_variant *variant)
 {
+    if (variant->form == SHK_FORM_PAIR)
+        return shk_conv2d_pair_fits(graph, op, device, variant);
     if (shk_conv2d_is_tile(variant))
         return shk_conv2d_tile_fits(graph, op, device, variant);
     if (!variant->channels)
@@ -325,19 +333,28 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         limit = SIZE_MAX;
         f = choose_tile(lowering, variant, limit, &tile);
     }
-    f.conv = shk_conv_lowered(lowering, op);
+    if (variant->form != SHK_FORM_PAIR)
+        f.conv = shk_conv_lowered(lowering, op);
     uint8_t *packed = shk_filters_pack(shk_lower_model(lowering), shk_lower_fused(lowering)->own, &f);
     if (!packed)
         return shk_fail_oom(error, f.slice_bytes, "packed convolution weights");
     struct shk_view in = shk_lower_view(lowering, op->inputs[SHK_CONV_INPUT]);
     struct shk_view out = output_pixels(lowering, op, &f);
     struct shk_epilogue epilogue = shk_epilogue_lower(lowering, op);
-    if (shk_conv2d_is_tile(variant))
+    enum shk_status status = SHK_OK;
+    if (variant->form == SHK_FORM_PAIR)
+        status = shk_conv2d_pair_emit(lowering, op, &f, variant, in, out, &epilogue, packed, error);
+    else if (shk_conv2d_is_tile(variant))
         shk_conv2d_tile_emit(lowering, &f, variant, in, out, &epilogue, packed);
     else
         emit(lowering, &f, variant, &tile, limit, epilogue.steps, make_push(&f, in, out, &epilogue), packed);
     free(packed);
-    return SHK_OK;
+    return status;
+}
+
+bool shk_op_is_conv2d(const struct shk_op *op)
+{
+    return op->def == &shk_op_conv2d;
 }
 
 static const struct shk_op_spelling spellings[] = {

@@ -145,7 +145,7 @@ struct shk_conv shk_conv_lowered(const struct shk_lowering *lowering, const stru
 {
     const struct shk_fused_op *fused = shk_lower_fused(lowering);
     const struct shk_shape *in = &shk_op_input(shk_lower_graph(lowering), op, SHK_CONV_INPUT)->shape;
-    struct shk_conv c = shk_conv_describe(shk_lower_model(lowering), fused->own);
+    struct shk_conv c = shk_conv_describe(shk_lower_model(lowering), fused->depthwise ? fused->depthwise : fused->own);
     c.input_height = in->dims[1];
     c.input_width = in->dims[2];
     c.pad_top += fused->pad_top;

@@ -38,7 +38,8 @@ enum shk_status shk_conv_check(const struct shk_graph *graph, const struct shk_o
 
 struct shk_conv shk_conv_describe(const struct shk_graph *graph, const struct shk_op *op);
 
-/* The same of the op that is being lowered, which reads what an absorbed PAD read and pads it by itself. */
+/* The same of the op that is being lowered, which reads what an absorbed PAD read and pads it by itself. Of the depthwise
+ * convolution, if it absorbed one. */
 struct shk_conv shk_conv_lowered(const struct shk_lowering *lowering, const struct shk_op *op);
 
 /* shk_op_def.takes_border: a border of the input's zero point adds nothing to any sum. */

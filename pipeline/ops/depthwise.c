@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "convolution.h"
+#include "depthwise.h"
 #include "grid.h"
 
 SHK_OP_DECLARE(depthwise);
@@ -118,8 +118,12 @@ static const struct shk_variant variants[] = {
     {"any", 4, 1, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_ANY, false, false, 1},
 };
 
-/* Bytes of one word of four output channels. */
-static size_t word_bytes(const struct shk_conv *c)
+bool shk_op_is_depthwise(const struct shk_op *op)
+{
+    return op->def == &shk_op_depthwise;
+}
+
+size_t shk_depthwise_word_bytes(const struct shk_conv *c)
 {
     return 16 * (SHK_DEPTHWISE_HEADER + (size_t)c->kernel_height * (((size_t)c->kernel_width + 3) / 4));
 }
@@ -142,6 +146,15 @@ static void pack_channel(const struct shk_graph *graph, const struct shk_op *op,
     quant[0] = shk_conv_fold_bias(c, o, (int32_t)sum);
     quant[4] = m.multiplier;
     quant[8] = m.shift;
+}
+
+uint8_t *shk_depthwise_pack(const struct shk_graph *graph, const struct shk_op *op, const struct shk_conv *c)
+{
+    size_t bytes = shk_depthwise_word_bytes(c);
+    uint8_t *packed = calloc(shk_div_round_up((uint32_t)c->output_channels, 4), bytes);
+    for (uint32_t o = 0; packed && o < (uint32_t)c->output_channels; o++)
+        pack_channel(graph, op, c, o, packed + o / 4 * bytes);
+    return packed;
 }
 
 /* ---- which kernel ---- */
@@ -196,7 +209,7 @@ static bool fits(const struct shk_graph *graph, const struct shk_op *op, const s
                  (c.weight_zero_point == 0 &&
                   shk_conv_exact_in_float(c.weights, (uint32_t)c.output_channels, filter, 1, (size_t)c.output_channels));
     return is_regular(&c) && tile_fits(&c, (struct tile){variant->pixels, SHK_MAX(variant->rows, 1)}) && exact &&
-           word_bytes(&c) <= shk_variant_weight_bytes(variant, device);
+           shk_depthwise_word_bytes(&c) <= shk_variant_weight_bytes(variant, device);
 }
 
 /* ---- lowering ---- */
@@ -229,7 +242,7 @@ static void emit_any(struct shk_lowering *lowering, const struct shk_conv *c, co
         .output_min = c->range.min - c->output_zero_point,
         .output_max = c->range.max - c->output_zero_point,
         .params = shk_lower_params(lowering, packed, bytes, 16) / 4,
-        .word_stride = (uint32_t)(word_bytes(c) / 16),
+        .word_stride = (uint32_t)(shk_depthwise_word_bytes(c) / 16),
         .input_channels = (uint32_t)c->input_channels,
         .multiplier = (uint32_t)(c->output_channels / c->input_channels),
         .epilogue = epilogue->params,
@@ -266,7 +279,7 @@ static struct shk_depthwise_push regular_push(const struct shk_conv *c, struct t
         .output_zero_point = c->output_zero_point,
         .output_min = c->range.min - c->output_zero_point,
         .output_max = c->range.max - c->output_zero_point,
-        .word_stride = (uint32_t)(word_bytes(c) / 16),
+        .word_stride = (uint32_t)(shk_depthwise_word_bytes(c) / 16),
     };
 }
 
@@ -277,8 +290,8 @@ static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c
 {
     struct tile tile = choose_tile(c, variant, shk_lower_device(lowering));
     size_t range = shk_variant_weight_bytes(variant, shk_lower_device(lowering));
-    bool uniform = range != SIZE_MAX && word_bytes(c) <= range;
-    uint32_t words_per_dispatch = uniform ? (uint32_t)(range / word_bytes(c)) : out.words;
+    bool uniform = range != SIZE_MAX && shk_depthwise_word_bytes(c) <= range;
+    uint32_t words_per_dispatch = uniform ? (uint32_t)(range / shk_depthwise_word_bytes(c)) : out.words;
     struct shk_depthwise_push push = regular_push(c, tile, in, out);
     struct shk_dispatch dispatch = {
         .shader = !uniform                  ? &shk_shader_depthwise_storage
@@ -297,7 +310,7 @@ static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c
         push.first_word = first;
         push.words = shk_divisor_of(words);
         push.items = (uint32_t)c->batch * push.tiles_per_column.n * push.tiles_per_row.n * words;
-        uint32_t offset = shk_lower_params(lowering, packed + first * word_bytes(c), words * word_bytes(c),
+        uint32_t offset = shk_lower_params(lowering, packed + first * shk_depthwise_word_bytes(c), words * shk_depthwise_word_bytes(c),
                                            uniform ? SHK_UNIFORM_ALIGNMENT : 16);
         push.params = offset / 4;
         dispatch.uniform_offset = uniform ? offset : 0;
@@ -314,12 +327,10 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
     struct shk_view in = shk_lower_view(lowering, op->inputs[SHK_CONV_INPUT]);
     struct shk_view out = shk_lower_view(lowering, op->outputs[0]);
     const struct shk_variant *variant = shk_lower_variant(lowering);
-    size_t bytes = word_bytes(&c) * out.words;
-    uint8_t *packed = calloc(1, bytes);
+    size_t bytes = shk_depthwise_word_bytes(&c) * out.words;
+    uint8_t *packed = shk_depthwise_pack(graph, own, &c);
     if (!packed)
         return shk_fail_oom(error, bytes, "packed depthwise weights");
-    for (uint32_t o = 0; o < (uint32_t)c.output_channels; o++)
-        pack_channel(graph, own, &c, o, packed + o / 4 * word_bytes(&c));
     struct shk_epilogue epilogue = shk_epilogue_lower(lowering, op);
     if (variant->form == SHK_FORM_ANY || !is_regular(&c))
         emit_any(lowering, &c, &epilogue, in, out, packed, bytes);

@@ -79,7 +79,7 @@ gboolean cli_parse_no_fusion(const char *option, const char *list, gpointer data
         uint32_t bits;
     } kinds[] = {
         {"all", SHK_FUSION_ALL},     {"pad", SHK_FUSION_PAD},         {"add", SHK_FUSION_ADD},
-        {"table", SHK_FUSION_TABLE}, {"reshape", SHK_FUSION_RESHAPE}, {"input", SHK_FUSION_INPUT},
+        {"table", SHK_FUSION_TABLE}, {"reshape", SHK_FUSION_RESHAPE}, {"input", SHK_FUSION_INPUT}, {"pair", SHK_FUSION_PAIR},
     };
     struct cli *cli = data;
     char **names = g_strsplit(list, ",", -1);

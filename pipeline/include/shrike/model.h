@@ -117,12 +117,14 @@ enum shk_fusion {
     SHK_FUSION_TABLE = 1 << 2,
     SHK_FUSION_RESHAPE = 1 << 3, /* RESHAPE that cuts channels into rows: by the convolution in front of it */
     SHK_FUSION_INPUT = 1 << 4,   /* QUANTIZE behind the input of a model that takes pictures: by preprocessing */
-    SHK_FUSION_ALL = (1 << 5) - 1,
+    /* DEPTHWISE_CONV_2D: by the pointwise CONV_2D behind it, where shk_tune() found that the device is faster so */
+    SHK_FUSION_PAIR = 1 << 5,
+    SHK_FUSION_ALL = (1 << 6) - 1,
 };
 
 /* into[i]: the op that op i is fused into in a device session with this no_fusion; i itself if it was not fused. An op that
  * goes through a CONCATENATION, into what is in front of that, is said to be in the CONCATENATION. UINT32_MAX: into
- * preprocessing.
+ * preprocessing. SHK_FUSION_PAIR, which is the device's choice, does not show here.
  * `count` must be shk_model_op_count(). Errors: SHK_ERROR_INVALID_ARGUMENT (count), out of memory. */
 SHK_API enum shk_status shk_model_get_fusion(const struct shk_model *model, uint32_t no_fusion, uint32_t *into,
                                              uint32_t count, struct shk_error *error);

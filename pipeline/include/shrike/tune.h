@@ -29,10 +29,11 @@ struct shk_tune_params {
 };
 #define SHK_TUNE_PARAMS_DEFAULT ((struct shk_tune_params){.mode = SHK_TUNE_FAST})
 
-/* A kind of layer: same op, shapes and attributes. */
+/* A kind of layer: same op, shapes and attributes. Behind all of them, as layers of their own, depthwise convolutions
+ * together with the pointwise one behind them, which one kernel may compute (SHK_FUSION_PAIR): `rule` is then "two kernels". */
 struct shk_tune_layer {
-    char layer[256];         /* "CONV_2D 1x38x38x192 * ..." */
-    uint32_t op;             /* the first of its ops in the model */
+    char layer[256];         /* "CONV_2D 1x38x38x192 * ..."; "PAIR ..." */
+    uint32_t op;             /* the first of its ops in the model; of pairs the second */
     uint32_t count;          /* its ops */
     char rule[32];           /* the variant that the rule of thumb takes */
     char variant[32];        /* the one that won; the same where none was faster by more than the noise */
