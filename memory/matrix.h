@@ -30,7 +30,7 @@ typedef struct VkCooperativeMatrixPropertiesKHR {
     VkScopeKHR scope;
 } VkCooperativeMatrixPropertiesKHR;
 typedef VkResult(VKAPI_PTR *PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(VkPhysicalDevice, uint32_t *,
-                                                                                 VkCooperativeMatrixPropertiesKHR *);
+                                                                                   VkCooperativeMatrixPropertiesKHR *);
 #endif
 
 /* What a kernel with such matrices asks of the device, chained; not to be copied. */

@@ -50,7 +50,8 @@ struct shk_lowering {
     struct shk_error error;
 };
 
-/* `texels`: activations are read as texels if the device can address all. Errors: SHK_ERROR_UNSUPPORTED (an arena for params->batch_size frames that the device cannot bind). */
+/* `texels`: activations are read as texels if the device can address all. Errors: SHK_ERROR_UNSUPPORTED (an arena for
+ * params->batch_size frames that the device cannot bind). */
 enum shk_status shk_lowering_init(struct shk_lowering *lowering, const struct shk_fused *fused,
                                   struct shk_device *device, const struct shk_plan *plan,
                                   const struct shk_session_params *params, bool texels, struct shk_error *error);

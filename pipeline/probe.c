@@ -37,8 +37,8 @@ void shk_probe_pair_key(const struct shk_graph *graph, const struct shk_op *dept
 /* ---- the model ---- */
 
 /* `from` as it was in the file, but for the shape if there is one. */
-static enum shk_status copy_tensor(struct shk_graph *graph, const struct shk_tensor *from, const struct shk_shape *shape,
-                                   uint32_t *index, struct shk_error *error)
+static enum shk_status copy_tensor(struct shk_graph *graph, const struct shk_tensor *from,
+                                   const struct shk_shape *shape, uint32_t *index, struct shk_error *error)
 {
     uint8_t *data = NULL;
     if (from->data && from->legacy_uint8) {
@@ -229,9 +229,9 @@ void shk_probe_fill(int8_t *values, size_t count, uint32_t fill)
 
 /* ---- running ---- */
 
-enum shk_status shk_probe_session(struct shk_device *device, struct shk_model *model,
-                                  const struct shk_variant *variant, const char *cache_dir, const struct shk_log *log,
-                                  struct shk_session **session, struct shk_error *error)
+enum shk_status shk_probe_session(struct shk_device *device, struct shk_model *model, const struct shk_variant *variant,
+                                  const char *cache_dir, const struct shk_log *log, struct shk_session **session,
+                                  struct shk_error *error)
 {
     struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
     params.frames_in_flight = 1;

@@ -198,6 +198,17 @@ void shk_session_get_info(const struct shk_session *session, struct shk_session_
     *info = session->info;
 }
 
+enum shk_status shk_session_get_fusion(const struct shk_session *session, uint32_t *into, uint32_t count,
+                                       struct shk_error *error)
+{
+    if (count != session->graph->op_count)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT,
+                        "shk_session_get_fusion: room for %u ops, the model has %u", count, session->graph->op_count);
+    for (uint32_t i = 0; i < count; i++)
+        into[i] = session->fused ? session->fused->ops[i].into : i;
+    return SHK_OK;
+}
+
 static enum shk_status plan_fused(const struct shk_model *model, uint32_t no_fusion, struct shk_plan **plan,
                                   struct shk_error *error)
 {

@@ -117,7 +117,8 @@ static enum shk_status contest_init(struct contest *c, struct tune *tune, const 
     enum shk_status status = first == last ? shk_probe_model(tune->graph, first, false, &c->model, error)
                                            : shk_probe_pair_model(tune->graph, first, last, false, &c->model, error);
     if (!status)
-        status = shk_probe_session(tune->device, c->model, first->def->variants, dir, &tune->params->log, &c->rule, error);
+        status =
+            shk_probe_session(tune->device, c->model, first->def->variants, dir, &tune->params->log, &c->rule, error);
     if (status)
         return status;
     size_t bytes = shk_op_input(tune->graph, first, 0)->bytes;
@@ -201,8 +202,8 @@ static bool is_given_up(struct tune *tune, const struct shk_variant *variant)
     return tune->params->mode == SHK_TUNE_FAST && layers && *layers >= GIVE_UP;
 }
 
-/* The candidate against the rule of thumb; `tuned` and the layer learn about it if it is the best so far, and takes less than
- * `to_beat` times what the rule does. */
+/* The candidate against the rule of thumb; `tuned` and the layer learn about it if it is the best so far, and takes
+ * less than `to_beat` times what the rule does. */
 static enum shk_status try_variant(struct tune *tune, struct contest *c, const struct shk_op *op,
                                    const struct shk_variant *variant, double to_beat, struct shk_tune_layer *layer,
                                    struct shk_tuned *tuned, struct shk_error *error)

@@ -92,7 +92,8 @@ bool shk_tuned_find(const char *lines, const char *key, const struct shk_op_def 
     unsigned long long default_ns, ns;
     *tuned = (struct shk_tuned){.variant = line ? variant_of(line, key, def) : NULL};
     snprintf(tuned->key, sizeof(tuned->key), "%s", key);
-    bool found = tuned->variant && sscanf(line + 4 + strlen(key) + 1, "%*[^\t\n]\t%18llu\t%18llu", &default_ns, &ns) == 2;
+    bool found =
+        tuned->variant && sscanf(line + 4 + strlen(key) + 1, "%*[^\t\n]\t%18llu\t%18llu", &default_ns, &ns) == 2;
     if (found) {
         tuned->default_ns = default_ns;
         tuned->ns = ns;

@@ -25,8 +25,7 @@ static const struct shk_attr attrs[] = {
     {"padding", SHK_ATTR_ENUM, 0, ATTR(padding), SHK_PADDING_SAME, shk_padding_names},
     {"stride_w", SHK_ATTR_INT32, 1, ATTR(stride_width), 0, NULL},
     {"stride_h", SHK_ATTR_INT32, 2, ATTR(stride_height), 0, NULL},
-    {"fused_activation_function", SHK_ATTR_ENUM, 3, ATTR(activation), SHK_ACTIVATION_NONE,
-     shk_activation_names},
+    {"fused_activation_function", SHK_ATTR_ENUM, 3, ATTR(activation), SHK_ACTIVATION_NONE, shk_activation_names},
     {"dilation_w_factor", SHK_ATTR_INT32, 4, ATTR(dilation_width), 1, NULL},
     {"dilation_h_factor", SHK_ATTR_INT32, 5, ATTR(dilation_height), 1, NULL},
 };
@@ -41,8 +40,8 @@ static enum shk_status check(const struct shk_graph *graph, const struct shk_op 
     int32_t depth = shk_filters_depth(graph, op);
     if (channels % depth != 0 || filters % (channels / depth) != 0)
         return shk_op_fail(graph, op, SHK_ERROR_BAD_MODEL, error,
-                           "%d input channels and filters of depth %d do not make whole groups of %d filters",
-                           channels, depth, filters);
+                           "%d input channels and filters of depth %d do not make whole groups of %d filters", channels,
+                           depth, filters);
     return SHK_OK;
 }
 
@@ -105,8 +104,8 @@ static enum shk_status reference(const struct shk_reference *run, struct shk_err
 static uint64_t macs(const struct shk_graph *graph, const struct shk_op *op)
 {
     const int32_t *w = shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape.dims;
-    return (uint64_t)shk_shape_elements(&shk_op_output(graph, op, 0)->shape) * (uint64_t)w[1] *
-           (uint64_t)w[2] * (uint64_t)w[3];
+    return (uint64_t)shk_shape_elements(&shk_op_output(graph, op, 0)->shape) * (uint64_t)w[1] * (uint64_t)w[2] *
+           (uint64_t)w[3];
 }
 
 static void describe(const struct shk_graph *graph, const struct shk_op *op, char *text, size_t size)
@@ -159,7 +158,8 @@ struct tile {
     bool subgroup; /* weights are loaded once for a subgroup */
 };
 
-/* The rule of thumb: large enough to hide the loads, small enough for the registers of a CPU and a quick compilation. */
+/* The rule of thumb: large enough to hide the loads, small enough for the registers of a CPU and a quick compilation.
+ */
 static const struct tile rule[] = {{16, 4, true}, {8, 4, false}, {4, 4, false}};
 
 /* Every invocation of a subgroup loads a uvec4 of weights, and all of a step's must be among them. */
@@ -171,8 +171,7 @@ static bool can_share_weights(const struct shk_device *device, uint32_t channels
 /* On a CPU subgroups share weights wherever that costs less; a GPU loads what is the same for all lanes but once. */
 static bool is_in_rule(const struct tile *tile, const struct shk_device *device)
 {
-    return !tile->subgroup ||
-           (device->info.type == SHK_DEVICE_CPU && can_share_weights(device, tile->channels));
+    return !tile->subgroup || (device->info.type == SHK_DEVICE_CPU && can_share_weights(device, tile->channels));
 }
 
 /* Loading an input takes about as long as its products with three channels. A dispatch of a single workgroup leaves all
@@ -185,8 +184,8 @@ static uint64_t cost_of(const struct shk_filters *f, const struct tile *tile, si
 }
 
 /* The tile that costs least, if the variant leaves it open. No slices: one does not fit `limit` bytes. */
-static struct shk_filters choose_tile(const struct shk_lowering *lowering, const struct shk_variant *variant, size_t limit,
-                                      struct tile *tile)
+static struct shk_filters choose_tile(const struct shk_lowering *lowering, const struct shk_variant *variant,
+                                      size_t limit, struct tile *tile)
 {
     const struct shk_graph *graph = shk_lower_model(lowering);
     const struct shk_fused_op *fused = shk_lower_fused(lowering);
@@ -284,7 +283,8 @@ static struct shk_conv_push make_push(const struct shk_filters *f, struct shk_vi
 
 /* Dispatches of at most `per_dispatch` slices each, whose parameters are appended one by one. */
 static void emit(struct shk_lowering *lowering, const struct shk_filters *f, const struct shk_variant *variant,
-                 const struct tile *tile, size_t limit, uint32_t epilogue, struct shk_conv_push push, const uint8_t *packed)
+                 const struct tile *tile, size_t limit, uint32_t epilogue, struct shk_conv_push push,
+                 const uint8_t *packed)
 {
     const struct shk_conv *c = &f->conv;
     bool pointwise = f->taps == 1 && c->stride_height == 1 && c->stride_width == 1;

@@ -1,6 +1,6 @@
-/* The filters of a CONV_2D as its kernels read them: cut into slices of output channels (abi.h), so that the weights of a
- * slice fit a uniform buffer. A slice may span groups: it then reads the input channels of all of them, with weights of 0
- * between what does not belong together. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The filters of a CONV_2D as its kernels read them: cut into slices of output channels (abi.h), so that the weights of
+ * a slice fit a uniform buffer. A slice may span groups: it then reads the input channels of all of them, with weights
+ * of 0 between what does not belong together. SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef SHK_CONV2D_FILTERS_H
 #define SHK_CONV2D_FILTERS_H
 
@@ -15,8 +15,8 @@ struct shk_filters {
     uint32_t parts;    /* 1; 3 if weight - zero point is stored as a sum of three bytes */
     uint32_t taps;
     size_t slice_bytes;
-    /* Of a pixel's channels as the output has them: all of them, in one row, or rows of fewer (fuse_reshape.c). The last
-     * word of a row may have lanes without a channel. */
+    /* Of a pixel's channels as the output has them: all of them, in one row, or rows of fewer (fuse_reshape.c). The
+     * last word of a row may have lanes without a channel. */
     uint32_t row_channels, row_words, rows;
 };
 

@@ -73,9 +73,9 @@ static struct shk_pair_push make_push(const struct shk_conv *depthwise, const st
 }
 
 enum shk_status shk_conv2d_pair_emit(struct shk_lowering *lowering, const struct shk_op *op,
-                                     const struct shk_filters *filters, const struct shk_variant *variant, struct shk_view in,
-                                     struct shk_view out, const struct shk_epilogue *epilogue, const uint8_t *packed,
-                                     struct shk_error *error)
+                                     const struct shk_filters *filters, const struct shk_variant *variant,
+                                     struct shk_view in, struct shk_view out, const struct shk_epilogue *epilogue,
+                                     const uint8_t *packed, struct shk_error *error)
 {
     const struct shk_graph *graph = shk_lower_model(lowering);
     const struct shk_fused_op *fused = shk_lower_fused(lowering);

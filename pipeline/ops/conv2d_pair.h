@@ -1,5 +1,5 @@
-/* CONV_2D of 1 x 1 with the depthwise convolution in front of it in one kernel: the variants of form SHK_FORM_PAIR, which
- * an op takes if and only if it absorbed one (fuse_pair.c). SPDX-License-Identifier: LGPL-2.1-or-later */
+/* CONV_2D of 1 x 1 with the depthwise convolution in front of it in one kernel: the variants of form SHK_FORM_PAIR,
+ * which an op takes if and only if it absorbed one (fuse_pair.c). SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef SHK_CONV2D_PAIR_H
 #define SHK_CONV2D_PAIR_H
 
@@ -14,8 +14,8 @@ bool shk_conv2d_pair_fits(const struct shk_graph *graph, const struct shk_op *op
 
 /* The dispatch of the op that is being lowered. `out`: pixels, with all of their words in one row. */
 enum shk_status shk_conv2d_pair_emit(struct shk_lowering *lowering, const struct shk_op *op,
-                                     const struct shk_filters *filters, const struct shk_variant *variant, struct shk_view in,
-                                     struct shk_view out, const struct shk_epilogue *epilogue, const uint8_t *packed,
-                                     struct shk_error *error);
+                                     const struct shk_filters *filters, const struct shk_variant *variant,
+                                     struct shk_view in, struct shk_view out, const struct shk_epilogue *epilogue,
+                                     const uint8_t *packed, struct shk_error *error);
 
 #endif

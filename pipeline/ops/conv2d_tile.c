@@ -72,7 +72,8 @@ bool shk_conv2d_tile_fits(const struct shk_graph *graph, const struct shk_op *op
     struct tile tile = tile_of(device, variant);
     uint64_t rows = (uint64_t)c.batch * (uint32_t)c.output_height * (uint32_t)c.output_width;
     return tile.shader && shk_filters_depth(graph, op) == c.input_channels &&
-           rows <= (uint64_t)tile.rows * MAX_GROUPS && (uint32_t)c.output_channels <= tile.channels * (MAX_GROUPS / 4) &&
+           rows <= (uint64_t)tile.rows * MAX_GROUPS &&
+           (uint32_t)c.output_channels <= tile.channels * (MAX_GROUPS / 4) &&
            tile.shared <= device->limits.maxComputeSharedMemorySize &&
            tile.local <= device->limits.maxComputeWorkGroupInvocations;
 }
@@ -120,7 +121,8 @@ void shk_conv2d_tile_emit(struct shk_lowering *lowering, const struct shk_filter
     bool matrix = variant->form == SHK_FORM_MATRIX;
     struct shk_dispatch dispatch = {
         .shader = tile.shader,
-        .spec = {epilogue->steps, filters->conv.weight_zero_point != 0, m->m, m->n, m->k, variant->pixels, variant->channels, tile.subgroups, tile.words},
+        .spec = {epilogue->steps, filters->conv.weight_zero_point != 0, m->m, m->n, m->k, variant->pixels,
+                 variant->channels, tile.subgroups, tile.words},
         .spec_count = matrix ? 9 : 2,
         .local_size = {tile.local, 1, 1},
         .groups = {shk_div_round_up(push.rows, tile.rows), filters->slices, 1},

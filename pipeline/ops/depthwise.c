@@ -20,8 +20,7 @@ static const struct shk_attr attrs[] = {
     {"stride_w", SHK_ATTR_INT32, 1, ATTR(stride_width), 0, NULL},
     {"stride_h", SHK_ATTR_INT32, 2, ATTR(stride_height), 0, NULL},
     {"depth_multiplier", SHK_ATTR_INT32, 3, ATTR(depth_multiplier), 0, NULL},
-    {"fused_activation_function", SHK_ATTR_ENUM, 4, ATTR(activation), SHK_ACTIVATION_NONE,
-     shk_activation_names},
+    {"fused_activation_function", SHK_ATTR_ENUM, 4, ATTR(activation), SHK_ACTIVATION_NONE, shk_activation_names},
     {"dilation_w_factor", SHK_ATTR_INT32, 5, ATTR(dilation_width), 1, NULL},
     {"dilation_h_factor", SHK_ATTR_INT32, 6, ATTR(dilation_height), 1, NULL},
 };
@@ -35,15 +34,14 @@ static enum shk_status check(const struct shk_graph *graph, const struct shk_op 
     const int32_t *w = shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape.dims;
     if (w[0] != 1 || w[3] % inputs != 0)
         return shk_op_fail(graph, op, SHK_ERROR_BAD_MODEL, error,
-                           "weights for %dx%d filters do not divide among %d input channels", w[0], w[3],
-                           inputs);
+                           "weights for %dx%d filters do not divide among %d input channels", w[0], w[3], inputs);
     return SHK_OK;
 }
 
 /* ---- reference ---- */
 
-static void reference_pixel(const struct shk_conv *c, const struct shk_multiplier *multipliers,
-                            const int8_t *image, int32_t top, int32_t left, int8_t *out)
+static void reference_pixel(const struct shk_conv *c, const struct shk_multiplier *multipliers, const int8_t *image,
+                            int32_t top, int32_t left, int8_t *out)
 {
     int32_t multiplier = c->output_channels / c->input_channels;
     for (int32_t o = 0; o < c->output_channels; o++) {
@@ -88,8 +86,7 @@ static enum shk_status reference(const struct shk_reference *run, struct shk_err
 static uint64_t macs(const struct shk_graph *graph, const struct shk_op *op)
 {
     const int32_t *w = shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape.dims;
-    return (uint64_t)shk_shape_elements(&shk_op_output(graph, op, 0)->shape) * (uint64_t)w[1] *
-           (uint64_t)w[2];
+    return (uint64_t)shk_shape_elements(&shk_op_output(graph, op, 0)->shape) * (uint64_t)w[1] * (uint64_t)w[2];
 }
 
 static void describe(const struct shk_graph *graph, const struct shk_op *op, char *text, size_t size)
@@ -128,8 +125,8 @@ size_t shk_depthwise_word_bytes(const struct shk_conv *c)
     return 16 * (SHK_DEPTHWISE_HEADER + (size_t)c->kernel_height * (((size_t)c->kernel_width + 3) / 4));
 }
 
-static void pack_channel(const struct shk_graph *graph, const struct shk_op *op, const struct shk_conv *c,
-                         uint32_t o, uint8_t *word)
+static void pack_channel(const struct shk_graph *graph, const struct shk_op *op, const struct shk_conv *c, uint32_t o,
+                         uint8_t *word)
 {
     int32_t *quant = (int32_t *)(void *)word + o % 4;
     uint8_t *weights = word + 16 * SHK_DEPTHWISE_HEADER + o % 4;
@@ -184,7 +181,8 @@ static bool is_regular(const struct shk_conv *c)
 }
 
 /* The rule of thumb: on a CPU tall tiles, as loads are dear; elsewhere many invocations. */
-static struct tile choose_tile(const struct shk_conv *c, const struct shk_variant *variant, const struct shk_device *device)
+static struct tile choose_tile(const struct shk_conv *c, const struct shk_variant *variant,
+                               const struct shk_device *device)
 {
     struct tile tile = {variant->pixels, SHK_MAX(variant->rows, 1)};
     if (variant->pixels == 0)
@@ -206,8 +204,8 @@ static bool fits(const struct shk_graph *graph, const struct shk_op *op, const s
         return true; /* falls back by itself */
     size_t filter = (size_t)c.kernel_height * (size_t)c.kernel_width;
     bool exact = variant->arithmetic != SHK_ARITHMETIC_FLOAT ||
-                 (c.weight_zero_point == 0 &&
-                  shk_conv_exact_in_float(c.weights, (uint32_t)c.output_channels, filter, 1, (size_t)c.output_channels));
+                 (c.weight_zero_point == 0 && shk_conv_exact_in_float(c.weights, (uint32_t)c.output_channels, filter, 1,
+                                                                      (size_t)c.output_channels));
     return is_regular(&c) && tile_fits(&c, (struct tile){variant->pixels, SHK_MAX(variant->rows, 1)}) && exact &&
            shk_depthwise_word_bytes(&c) <= shk_variant_weight_bytes(variant, device);
 }
@@ -310,8 +308,8 @@ static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c
         push.first_word = first;
         push.words = shk_divisor_of(words);
         push.items = (uint32_t)c->batch * push.tiles_per_column.n * push.tiles_per_row.n * words;
-        uint32_t offset = shk_lower_params(lowering, packed + first * shk_depthwise_word_bytes(c), words * shk_depthwise_word_bytes(c),
-                                           uniform ? SHK_UNIFORM_ALIGNMENT : 16);
+        uint32_t offset = shk_lower_params(lowering, packed + first * shk_depthwise_word_bytes(c),
+                                           words * shk_depthwise_word_bytes(c), uniform ? SHK_UNIFORM_ALIGNMENT : 16);
         push.params = offset / 4;
         dispatch.uniform_offset = uniform ? offset : 0;
         shk_dispatch_linear(&dispatch, push.items, 32);

@@ -147,7 +147,7 @@ static int measure_ops(struct bench *bench)
     uint32_t ops = shk_model_op_count(bench->cli.model);
     uint64_t *samples = g_new(uint64_t, (size_t)ops * bench->frames), *column = g_new(uint64_t, bench->frames);
     uint64_t *one = g_new(uint64_t, ops);
-    uint32_t *into = NULL;
+    uint32_t *into = g_new(uint32_t, ops);
     struct shk_session *session = NULL;
     struct shk_error error;
     struct shk_result warm_up;
@@ -173,8 +173,8 @@ static int measure_ops(struct bench *bench)
         cli_sort(column, bench->frames);
         bench->ops[op].ns = cli_percentile(column, bench->frames, 50);
     }
-    if (!code)
-        code = cli_fusion(&bench->cli, &into);
+    if (!code && shk_session_get_fusion(session, into, ops, &error))
+        code = cli_fail_status(&error);
     for (uint32_t op = 0; op < ops && !code; op++)
         bench->ops[op].into = into[op];
     g_free(into);

@@ -43,6 +43,8 @@ static void print_report(const struct shk_tune_report *report)
     double before = 0, after = 0;
     for (uint32_t i = 0; i < report->count; i++) {
         const struct shk_tune_layer *l = &report->layers[i];
+        if (!l->rule_ns) /* not measured: given up on layers before it */
+            continue;
         table_cell(table, "%u", l->op);
         table_cell(table, "%u", l->count);
         table_take(table, table_printable(l->layer));
@@ -89,8 +91,8 @@ int cmd_tune(char **argv)
 {
     struct tune tune = {0};
     const GOptionEntry entries[] = {
-        {"full", 'f', 0, G_OPTION_ARG_NONE, &tune.full, "Every variant, more runs, and layers that were tuned before, too",
-         NULL},
+        {"full", 'f', 0, G_OPTION_ARG_NONE, &tune.full,
+         "Every variant, more runs, and layers that were tuned before, too", NULL},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &tune.quiet, "No progress bar", NULL},
         {NULL},
     };

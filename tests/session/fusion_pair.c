@@ -1,5 +1,5 @@
-/* Pairs: a depthwise convolution in the kernel of the pointwise one behind it, with the reference's bytes; what does not
- * go together; what the tuner chooses and the cache remembers. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Pairs: a depthwise convolution in the kernel of the pointwise one behind it, with the reference's bytes; what does
+ * not go together; what the tuner chooses and the cache remembers. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,13 +52,15 @@ END_TEST
 
 START_TEST(strides_dilations_and_multipliers_are_kept)
 {
-    static const char *const attrs[] = {"stride_w=2 stride_h=1 depth_multiplier=1", "stride_w=1 stride_h=3 depth_multiplier=1",
-                                        "stride_w=1 stride_h=1 dilation_w_factor=2 dilation_h_factor=1 depth_multiplier=1"};
+    static const char *const attrs[] = {
+        "stride_w=2 stride_h=1 depth_multiplier=1", "stride_w=1 stride_h=3 depth_multiplier=1",
+        "stride_w=1 stride_h=1 dilation_w_factor=2 dilation_h_factor=1 depth_multiplier=1"};
     static const int32_t sizes[][2] = {{NET_HEIGHT, NET_WIDTH / 2}, {3, NET_WIDTH}, {NET_HEIGHT, NET_WIDTH}};
     for (uint32_t i = 0; i < 3; i++) {
         struct net n = net_int8(6);
         int32_t x = n.x, w = net_constant(&n, 4, (int32_t[]){1, 5, 3, 6}, 0.002f);
-        net_op(&n, "DEPTHWISE_CONV_2D", (int32_t[]){x, w}, 2, net_activation(&n, sizes[i][0], sizes[i][1], 6, -9), attrs[i]);
+        net_op(&n, "DEPTHWISE_CONV_2D", (int32_t[]){x, w}, 2, net_activation(&n, sizes[i][0], sizes[i][1], 6, -9),
+               attrs[i]);
         net_pointwise(&n, 9, PLAIN);
         check(net_finish(&n, &n.x, 1), 1);
     }
@@ -143,15 +145,21 @@ static void choose_pairs(const char *dir)
     ck_assert_int_eq(system(command), 0);
 }
 
+/* Op 0 goes into op 1 or not, as sessions with that cache have it. */
 static uint32_t dispatches(struct shk_model *model, const char *dir)
 {
+    uint32_t into[2];
     struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
     struct shk_session_info info;
     struct shk_session *session = NULL;
     params.cache_dir = dir;
     test_ok(shk_session_create(test_device(), model, &params, &session, &error), &error);
     shk_session_get_info(session, &info);
+    test_ok(shk_session_get_fusion(session, into, 2, &error), &error);
+    ck_assert_int_eq(shk_session_get_fusion(session, into, 1, &error), SHK_ERROR_INVALID_ARGUMENT);
     shk_session_destroy(&session);
+    ck_assert_uint_eq(into[0], info.dispatches == 1 ? 1 : 0);
+    ck_assert_uint_eq(into[1], 1);
     return info.dispatches;
 }
 

@@ -236,8 +236,13 @@ SHK_API enum shk_status shk_session_read_output(struct shk_session *session, uin
 SHK_API enum shk_status shk_session_read_tensor(struct shk_session *session, uint64_t ticket, uint32_t tensor,
                                                 void *bytes, size_t size, struct shk_error *error);
 
+/* Which op every op of the model is fused into in this session, as shk_model_get_fusion() says it, pairs included; on the
+ * CPU nothing is. Errors: SHK_ERROR_INVALID_ARGUMENT (`count` is not shk_model_op_count()). */
+SHK_API enum shk_status shk_session_get_fusion(const struct shk_session *session, uint32_t *into, uint32_t count,
+                                               struct shk_error *error);
+
 /* Between wait and release, with profile_ops: device nanoseconds of every op of the model, in order. 0: it needs no
- * dispatch, as its output is an alias of its input, or it is fused into another op (shk_model_get_fusion). */
+ * dispatch, as its output is an alias of its input, or it is fused into another op (shk_session_get_fusion). */
 SHK_API enum shk_status shk_session_op_times(struct shk_session *session, uint64_t ticket, uint64_t *ns,
                                              uint32_t count, struct shk_error *error);
 
