@@ -256,10 +256,15 @@ static enum shk_status tune_layer(struct tune *tune, uint32_t index, const struc
     for (uint32_t i = 1; i < op->def->variant_count && !status; i++) {
         const struct shk_variant *variant = &op->def->variants[i];
         bool wanted = tune->params->mode == SHK_TUNE_FULL ? variant->full : variant->fast;
-        if (wanted && (variant->form == SHK_FORM_PAIR) == (first != op) && !is_given_up(tune, variant))
+        if (!wanted || (variant->form == SHK_FORM_PAIR) != (first != op))
+            continue;
+        if (is_given_up(tune, variant))
+            tuned->is_new = true;
+        else
             status = try_variant(tune, &contest, op, variant, to_beat, layer, tuned, error);
     }
     contest_finish(&contest);
+    tuned->is_new |= layer->candidates > 0;
     if (tuned->variant != op->def->variants)
         snprintf(layer->variant, sizeof(layer->variant), "%s", tuned->variant->name);
     layer->rule_ns = tuned->default_ns;
@@ -323,7 +328,7 @@ static void keep(struct tune *tune)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < tune->report.count; i++)
-        if (tune->tuned[i].variant && tune->report.layers[i].candidates)
+        if (tune->tuned[i].is_new)
             tune->tuned[count++] = tune->tuned[i];
     if (count && tune->params->cache_dir)
         shk_tuned_write(tune->device, tune->params->cache_dir, tune->tuned, count, &tune->params->log);

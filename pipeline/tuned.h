@@ -12,7 +12,8 @@
 struct shk_tuned {
     char key[SHK_PROBE_KEY];
     const struct shk_variant *variant;
-    uint64_t default_ns, ns;
+    uint64_t default_ns, ns; /* 0: not measured, since every other variant had lost too many races before */
+    bool is_new;             /* not from the cache folder */
 };
 
 /* All lines, to be freed; NULL: none. */
