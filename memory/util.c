@@ -3,7 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 const char *shk_status_string(enum shk_status status)
@@ -80,6 +82,23 @@ void shk_log(const struct shk_log *log, enum shk_log_level level, const char *fo
     vsnprintf(message, sizeof(message), format, args);
     va_end(args);
     log->fn(log->user, level, message);
+}
+
+#define LARGE_PAGE ((size_t)2 << 20)
+
+void *shk_alloc_large(size_t bytes)
+{
+    size_t rounded;
+    if (bytes < LARGE_PAGE || !shk_add_size(bytes, LARGE_PAGE - 1, &rounded))
+        return malloc(bytes);
+    rounded &= ~(LARGE_PAGE - 1);
+    void *p;
+    if (posix_memalign(&p, LARGE_PAGE, rounded))
+        return NULL;
+#ifdef MADV_HUGEPAGE
+    (void)madvise(p, rounded, MADV_HUGEPAGE); /* a wish */
+#endif
+    return p;
 }
 
 uint64_t shk_time_ns(void)

@@ -64,6 +64,10 @@ enum shk_status shk_fail_oom(struct shk_error *error, size_t bytes, const char *
 void shk_log(const struct shk_log *log, enum shk_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* malloc() of what is about to be written as a whole: of megabytes it asks for large pages, since thousands of page
+ * faults take milliseconds, on virtual machines tens of them. To be freed with free(). */
+void *shk_alloc_large(size_t bytes);
+
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t shk_time_ns(void);
 

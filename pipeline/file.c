@@ -33,7 +33,7 @@ static enum shk_status read_all(int fd, const char *path, size_t limit, uint8_t 
                         (long long)st.st_size, limit);
 
     size_t bytes = (size_t)st.st_size, done = 0;
-    uint8_t *buffer = malloc(bytes + 1);
+    uint8_t *buffer = shk_alloc_large(bytes + 1);
     if (!buffer)
         return shk_fail_oom(error, bytes, path);
     while (done < bytes) {

@@ -16,6 +16,19 @@ struct chunk {
 };
 #define CHUNK_SIZE ((size_t)64 << 10)
 
+static bool add_chunk(struct shk_graph *graph, size_t capacity)
+{
+    size_t total;
+    struct chunk *chunk = NULL;
+    if (shk_add_size(capacity, sizeof(*chunk), &total))
+        chunk = shk_alloc_large(total);
+    if (!chunk)
+        return false;
+    *chunk = (struct chunk){.size = capacity, .next = graph->memory};
+    graph->memory = chunk;
+    return true;
+}
+
 struct shk_graph *shk_graph_create(const char *name)
 {
     struct shk_graph *graph = calloc(1, sizeof(*graph));
@@ -51,16 +64,19 @@ void *shk_graph_alloc(struct shk_graph *graph, size_t bytes)
         return NULL;
     size &= ~(size_t)15;
     if (!chunk || size > chunk->size - chunk->used) {
-        size_t capacity = SHK_MAX(size, CHUNK_SIZE), total;
-        if (!shk_add_size(capacity, sizeof(*chunk), &total) || !(chunk = calloc(1, total)))
+        if (!add_chunk(graph, SHK_MAX(size, CHUNK_SIZE)))
             return NULL;
-        chunk->size = capacity;
-        chunk->next = graph->memory;
-        graph->memory = chunk;
+        chunk = graph->memory;
     }
     void *p = chunk->bytes + chunk->used;
     chunk->used += size;
-    return p;
+    return memset(p, 0, size);
+}
+
+void shk_graph_expect(struct shk_graph *graph, size_t bytes)
+{
+    if (bytes > CHUNK_SIZE)
+        (void)add_chunk(graph, bytes); /* else piece by piece */
 }
 
 char *shk_graph_strndup(struct shk_graph *graph, const char *text, size_t length)

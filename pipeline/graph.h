@@ -65,6 +65,8 @@ void shk_graph_destroy(struct shk_graph **graph);
 
 /* Zeroed, aligned to 16, freed with the graph. NULL when out of memory. */
 void *shk_graph_alloc(struct shk_graph *graph, size_t bytes);
+/* Takes room for so many bytes at once, which are expected to be needed. A hint: failure shows in shk_graph_alloc(). */
+void shk_graph_expect(struct shk_graph *graph, size_t bytes);
 /* A NUL-terminated copy of `length` bytes. */
 char *shk_graph_strndup(struct shk_graph *graph, const char *text, size_t length);
 

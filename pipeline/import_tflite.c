@@ -151,6 +151,7 @@ enum shk_status shk_model_load_memory(const void *data, size_t size, const char 
     };
     if (!im.graph)
         return shk_fail_oom(error, sizeof(*im.graph), shown);
+    shk_graph_expect(im.graph, size + size / 8); /* the weights are nearly all of the file */
     enum shk_status status = import_model(&im);
     free(im.scratch);
     if (status) {

@@ -153,9 +153,12 @@ static bool reserve(struct shk_lowering *lowering, size_t size)
     if (size <= lowering->allocated)
         return true;
     size_t larger = SHK_MAX(size, lowering->allocated * 2);
-    uint8_t *moved = realloc(lowering->bytes, larger);
+    uint8_t *moved = shk_alloc_large(larger);
     if (!moved)
         return false;
+    if (lowering->size)
+        memcpy(moved, lowering->bytes, lowering->size);
+    free(lowering->bytes);
     lowering->bytes = moved;
     lowering->allocated = larger;
     return true;
