@@ -100,7 +100,7 @@ if step samples/setup.sh --tests; then
     fi
     if ! $fast && ! $tsan; then
         # The drivers leak at exit and are not built with the sanitizers: support/lsan.supp names them.
-        leg "$builds/build-sanitize" -Db_sanitize=address,undefined -Db_lundef=false -- "$@"
+        leg "$builds/build-sanitize" -Db_sanitize=address,undefined -Db_lundef=false -- --timeout-multiplier 3 "$@"
     fi
 fi
 

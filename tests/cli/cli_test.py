@@ -20,7 +20,7 @@ SHRIKE, DEFAULT_MODEL = sys.argv[1:3]
 KIT = pathlib.Path(os.environ.get("SHRIKE_KIT", "/nonexistent"))
 # Only for a build with sanitizers; see keep_loaded.c.
 PRELOAD = os.environ.get("SHRIKE_TEST_PRELOAD")
-SANITIZED = {"LD_PRELOAD": PRELOAD, "ASAN_OPTIONS": "verify_asan_link_order=0",
+SANITIZED = {"LD_PRELOAD": PRELOAD, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
              "LSAN_OPTIONS": os.environ.get("LSAN_OPTIONS", "") + ":print_suppressions=0"} if PRELOAD else {}
 OK, FAILED, USAGE, BAD_INPUT, NO_DEVICE, DIFFERENT = range(6)
 
