@@ -9,9 +9,11 @@
 
 #define CAPS "video/x-raw,format=GRAY8,width=64,height=48,framerate=25/1"
 
-/* Each opens a model and compiles its shaders: ThreadSanitizer makes a hundred of them a matter of many minutes. */
-#ifdef __SANITIZE_THREAD__
+/* Each opens a model and compiles its shaders: sanitizers make a hundred of them a matter of many minutes. */
+#if defined(__SANITIZE_THREAD__)
 #define CHANGES 16
+#elif defined(__SANITIZE_ADDRESS__)
+#define CHANGES 32
 #else
 #define CHANGES 100
 #endif
