@@ -40,7 +40,7 @@ struct net net_int8(int32_t channels)
 
 int32_t net_constant(struct net *n, uint32_t rank, const int32_t *dims, float scale)
 {
-    const int32_t zero_point = n->dtype == SHK_DTYPE_UINT8 ? 128 : 0;
+    const int32_t zero_point = n->dtype == SHK_DTYPE_UINT8 ? 128 + n->weight_zero_point : 0;
     size_t count = 1;
     for (uint32_t i = 0; i < rank; i++)
         count *= (size_t)dims[i];

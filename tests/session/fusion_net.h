@@ -15,6 +15,7 @@ struct net {
     struct test_rng rng;
     enum shk_dtype dtype;
     int32_t x, height, width, channels; /* the newest tensor, and its shape */
+    int32_t weight_zero_point;          /* of constants to come, if UINT8: besides the 128 that make them INT8 */
 };
 
 /* Of the network's type. */

@@ -73,6 +73,18 @@ START_TEST(strides_dilations_and_multipliers_are_kept)
 }
 END_TEST
 
+START_TEST(weights_may_have_zero_points)
+{
+    for (int32_t channels = 4; channels < 8; channels++) {
+        struct net n = net_of(SHK_DTYPE_UINT8, channels);
+        n.weight_zero_point = channels % 2 ? 17 : -128;
+        net_depthwise(&n, channels % 3 != 0);
+        net_pointwise(&n, 9, PLAIN);
+        check(net_finish(&n, &n.x, 1), 1);
+    }
+}
+END_TEST
+
 START_TEST(what_either_absorbs_comes_along)
 {
     struct net n = net_int8(6);
@@ -221,6 +233,7 @@ static Suite *make_suite(void)
     tcase_set_timeout(tcase, 0);
     tcase_add_test(tcase, a_depthwise_convolution_goes_into_the_pointwise_one_behind_it);
     tcase_add_test(tcase, strides_dilations_and_multipliers_are_kept);
+    tcase_add_test(tcase, weights_may_have_zero_points);
     tcase_add_test(tcase, what_either_absorbs_comes_along);
     tcase_add_test(tcase, what_is_no_pair_stays);
     tcase_add_test(tcase, the_tuner_measures_pairs);
