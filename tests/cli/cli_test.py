@@ -18,6 +18,8 @@ import zlib
 
 SHRIKE, DEFAULT_MODEL = sys.argv[1:3]
 KIT = pathlib.Path(os.environ.get("SHRIKE_KIT", "/nonexistent"))
+# Not with sanitizers: support/validation.h says why.
+VALIDATION = ["--validation"] if os.environ.get("SHRIKE_VALIDATION") != "0" else []
 # Only for a build with sanitizers; see keep_loaded.c.
 PRELOAD = os.environ.get("SHRIKE_TEST_PRELOAD")
 SANITIZED = {"LD_PRELOAD": PRELOAD, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
@@ -242,7 +244,7 @@ class Run(Case):
         rows = scene()
         found = []
         for name, data in (("a.png", png(rows)), ("a.ppm", ppm(rows)), ("a.bmp", bmp(rows))):
-            report = self.ok_json("run", "default", self.write(name, data), "--validation", "--threshold", "0.3")
+            report = self.ok_json("run", "default", self.write(name, data), *VALIDATION, "--threshold", "0.3")
             self.assertEqual((report["width"], report["height"]), (320, 240))
             found.append(report["detections"])
         self.assertEqual(found[0], found[1])
@@ -269,7 +271,7 @@ class Run(Case):
             for side in tensor["shape"]:
                 size *= side
             inputs += ["--input", self.write(f"in_{len(inputs)}.bin", random.Random(3).randbytes(size))]
-        self.ok("run", "default", *inputs, "--dump", self.dir / "device", "--validation")
+        self.ok("run", "default", *inputs, "--dump", self.dir / "device", *VALIDATION)
         self.ok("run", "default", *inputs, "--dump", self.dir / "reference", "--reference")
         names = sorted(path.name for path in (self.dir / "device").iterdir())
         self.assertEqual(names, [f"out_{k}.bin" for k in range(len(report["outputs"]))])
@@ -291,7 +293,7 @@ class Run(Case):
 
 class Verify(Case):
     def test_default(self):
-        report = self.ok_json("verify", "default", "--validation", "--runs", "2")
+        report = self.ok_json("verify", "default", *VALIDATION, "--runs", "2")
         self.assertTrue(report["equal"])
         self.assertEqual(report["differences"], [])
         self.assertGreater(report["elements"], 1000)
@@ -301,7 +303,7 @@ class Verify(Case):
 class Tune(Case):
     def test_default(self):
         cache = self.dir / "cache"
-        text = self.ok("tune", "default", "--cache-dir", cache, "--validation")
+        text = self.ok("tune", "default", "--cache-dir", cache, *VALIDATION)
         for word in ("rule of thumb", "CONV_2D", "as tuned", str(cache)):
             self.assertIn(word, text)
         files = [path for path in cache.iterdir() if path.name.startswith("shrike-tuned-")]
@@ -321,7 +323,7 @@ class Bench(Case):
 
     def test_default(self):
         cache = self.dir / "cache"
-        report = self.ok_json("bench", "default", "--frames", "5", "--cache-dir", cache, "--validation")
+        report = self.ok_json("bench", "default", "--frames", "5", "--cache-dir", cache, *VALIDATION)
         self.assertEqual(report["steady"]["frames"], 5)
         self.assertEqual(report["memory"]["steady_driver_allocations"], 0)
         self.assertGreater(report["steady"]["inference"]["median_ns"], 0)
@@ -333,7 +335,7 @@ class Bench(Case):
 
     def test_rates(self):
         """Every number that follows from others does."""
-        report = self.ok_json(*self.QUICK, "--validation")
+        report = self.ok_json(*self.QUICK, *VALIDATION)
         inspected = self.ok_json("inspect", "default")
         ceiling = report["ceiling"]
         best = max(ceiling["macs_per_second"].values())
@@ -449,7 +451,7 @@ class BenchBatch(Case):
     QUICK = ("bench", "default", "--batch", "--frames", "3", "--seconds", "0", "--max-batch", "4")
 
     def test_json(self):
-        report = self.ok_json(*self.QUICK, "--validation")
+        report = self.ok_json(*self.QUICK, *VALIDATION)
         self.assertEqual([point["batch"] for point in report["points"]], [1, 2, 4])
         for point in report["points"]:
             self.assertGreater(point["latency_ns"], 0)

@@ -11,6 +11,7 @@
 
 #include "fuzz.h"
 #include "support.h"
+#include "validation.h"
 
 #define MAX_BYTES (1u << 20)
 #define MAX_MACS  4000000u
@@ -21,7 +22,7 @@ static struct shk_device *get_device(void)
     static struct shk_device *device;
 #ifdef FUZZ_DEVICE
     struct shk_error error;
-    const struct shk_device_params params = {.validation = true, .log = test_log()};
+    const struct shk_device_params params = {.validation = test_validation(), .log = test_log()};
     if (!device && shk_device_create(&params, &device, &error)) {
         fprintf(stderr, "skipped: %s\n", error.message);
         exit(TEST_SKIP);

@@ -9,6 +9,7 @@
 #include <shrike/session.h>
 
 #include "session.h"
+#include "../support/validation.h"
 
 #define BATCH 3
 
@@ -404,7 +405,7 @@ uint32_t op_device_count(void)
     for (uint32_t i = 0; i < SHK_MIN(count, (uint32_t)MAX_DEVICES); i++) {
         char select[16];
         snprintf(select, sizeof(select), "%u", infos[i].index);
-        struct shk_device_params params = {.select = select, .validation = true, .log = {.fn = print_log}};
+        struct shk_device_params params = {.select = select, .validation = test_validation(), .log = {.fn = print_log}};
         if (shk_device_create(&params, &devices[device_count], &error))
             ck_abort_msg("device %s: %s", infos[i].name, error.message);
         device_count++;

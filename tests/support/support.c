@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "validation.h"
+
 static struct shk_device *current_device;
 static uint32_t current_index;
 static atomic_uint validation_messages;
@@ -38,7 +40,7 @@ static enum shk_status open_device(uint64_t memory_budget, struct shk_device **d
     if (current_device)
         snprintf(select, sizeof(select), "%u", current_index);
     const struct shk_device_params params = {
-        .select = select, .validation = true, .memory_budget = memory_budget, .log = test_log()};
+        .select = select, .validation = test_validation(), .memory_budget = memory_budget, .log = test_log()};
     return shk_device_create(&params, device, error);
 }
 
@@ -87,7 +89,7 @@ static int run_on(const struct shk_device_info *info, Suite *(*make_suite)(void)
 
     printf("device %u: %s %s\n", info->index, info->name, info->driver);
     snprintf(select, sizeof(select), "%u", info->index);
-    const struct shk_device_params params = {.select = select, .validation = true, .log = test_log()};
+    const struct shk_device_params params = {.select = select, .validation = test_validation(), .log = test_log()};
     if (shk_device_create(&params, &current_device, &error)) {
         fprintf(stderr, "%s\n", error.message);
         return 1;
@@ -111,7 +113,7 @@ int test_run_on_devices(Suite *(*make_suite)(void))
     /* Never closed: a leak checker can only name, and forgive, what drivers and layers keep while they are
      * loaded. */
     static struct shk_device *keeper;
-    const struct shk_device_params params = {.validation = true};
+    const struct shk_device_params params = {.validation = test_validation()};
     (void)shk_device_create(&params, &keeper, NULL);
 
     if (shk_device_list(infos, &count, &error) || count == 0) {
