@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing, builds, and runs every test suite: once as users build it (the Khronos validation
-# layer on), once with AddressSanitizer and UndefinedBehaviorSanitizer. The last line sums up both.
+# layer on), once with AddressSanitizer and UndefinedBehaviorSanitizer (without it). The last line sums up both.
 # usage: tests/run.sh [--trixie] [--tsan] [--fast] [--werror] [ARGUMENT...]
 #   --trixie    not on this system but on Debian 13, in a chroot (needs root): tests/trixie.sh --help
 #   --tsan      neither of these, but once with ThreadSanitizer, the suites of elements, sessions and memory
