@@ -94,6 +94,7 @@ static gboolean create_session(struct engine_model *model, struct shk_device *de
     params.iou_threshold = settings->iou_threshold;
     params.max_detections = settings->max_detections;
     params.profile_ops = settings->profile_ops;
+    params.detections_only = true;
     params.no_fusion = SHK_FUSION_ALL & ~settings->fusion;
     params.log = log;
     char *default_dir = g_build_filename(g_get_user_cache_dir(), "shrike", NULL);

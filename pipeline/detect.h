@@ -52,6 +52,27 @@ struct shk_detector {
     struct shk_ssd_code ssd;
 };
 
+/* How an output holds candidates, one box with its scores each. Value k of candidate i is element i * values + k, or
+ * k * count + i if they are `columns`. */
+struct shk_candidate_layout {
+    uint32_t count, values;
+    bool columns;
+    /* A candidate is none if each of `tested` values from first_tested on, as a real number, is below `lowest`. */
+    uint32_t first_tested, tested;
+    float lowest;
+};
+
+/* The candidates of an output that the device let through (select.h), in order. */
+struct shk_survivor {
+    uint32_t index; /* among all */
+    uint32_t at;    /* element of shk_survivors.values with its first value; the others follow */
+};
+struct shk_survivors {
+    const void *values; /* of the output's type */
+    struct shk_survivor *list;
+    uint32_t count;
+};
+
 /* One frame's outputs. */
 struct shk_decode {
     const struct shk_detector *detector;
@@ -61,6 +82,8 @@ struct shk_decode {
         *outputs; /* per model output: dense, types and zero points those of struct shk_tensor */
     struct shk_placement placement;
     struct shk_nms *nms; /* room for the detector's candidates */
+    /* Per model output; where there is a list, the output itself was not read. NULL: all outputs are there. */
+    const struct shk_survivors *survivors;
 };
 
 struct shk_decoder_def {
@@ -78,6 +101,10 @@ struct shk_decoder_def {
                          const struct shk_session_params *params);
     /* Returns the number of detections, highest confidence first. Allocates nothing. */
     uint32_t (*decode)(const struct shk_decode *frame, struct shk_detection *detections);
+    /* How `output` holds its candidates, all of the detector's that are in it. decode() must find the same with those
+     * alone that are not ruled out, if there is a threshold above 0. NULL: it wants all outputs whole. */
+    struct shk_candidate_layout (*layout)(const struct shk_detector *detector, const struct shk_graph *graph,
+                                          uint32_t output, float threshold);
 };
 
 extern const struct shk_decoder_def shk_decoder_ssd;

@@ -102,6 +102,49 @@ struct shk_values shk_boxes_values(const struct shk_decode *frame, uint32_t outp
     return (struct shk_values){NULL, frame->outputs[output], t->quant.scales[0], t->quant.zero_points[0]};
 }
 
+struct shk_boxes_rows shk_boxes_rows(const struct shk_decode *frame, uint32_t output)
+{
+    const struct shk_detector *d = frame->detector;
+    const struct shk_survivors *survivors = frame->survivors ? &frame->survivors[output] : NULL;
+    struct shk_candidate_layout layout = d->def->layout(d, frame->graph, output, shk_score_threshold(frame->params));
+    struct shk_boxes_rows rows = {.values = shk_boxes_values(frame, output)};
+    if (survivors && survivors->list) {
+        rows.count = survivors->count;
+        rows.step = 1;
+        rows.list = survivors->list;
+        if (rows.values.real)
+            rows.values.real = survivors->values;
+        else
+            rows.values.quantized = survivors->values;
+        return rows;
+    }
+    rows.count = layout.count;
+    rows.step = layout.columns ? layout.count : 1;
+    rows.stride = layout.columns ? 1 : layout.values;
+    return rows;
+}
+
+struct shk_candidate_layout shk_boxes_layout(const struct shk_detector *detector, const struct shk_graph *graph,
+                                             uint32_t output, float threshold)
+{
+    uint32_t values = SHK_ROW_SCORES + detector->class_count;
+    return (struct shk_candidate_layout){
+        .count = (uint32_t)(shk_shape_elements(&graph->tensors[graph->outputs[output]].shape) / values),
+        .values = values,
+        .first_tested = SHK_ROW_OBJECTNESS,
+        .tested = 1,
+        .lowest = shk_boxes_lowest(detector, threshold),
+    };
+}
+
+/* The inverse of the sigmoid, with room for what it rounds: where 1 + exp(-x) is 1 in floats, x is above 16. */
+float shk_boxes_lowest(const struct shk_detector *detector, float threshold)
+{
+    if (!detector->logits)
+        return threshold;
+    return SHK_MIN(logf(threshold) - log1pf(-threshold), 16.0f) - 0.01f;
+}
+
 float shk_boxes_sigmoid(float x)
 {
     return 1.0f / (1.0f + expf(-x));

@@ -5,6 +5,9 @@
 
 #include "detect.h"
 
+#define SHK_ROW_OBJECTNESS 4
+#define SHK_ROW_SCORES     5 /* where the classes begin, after an objectness */
+
 /* Sets detector->width and height. Errors: SHK_ERROR_BAD_MODEL (the model's input is not an image). */
 enum shk_status shk_boxes_init(struct shk_detector *detector, const struct shk_graph *graph,
                                const struct shk_modelinfo *info, struct shk_error *error);
@@ -40,6 +43,35 @@ static inline float shk_value(const struct shk_values *v, size_t i)
 {
     return v->real ? v->real[i] : v->scale * (float)(v->quantized[i] - v->zero_point);
 }
+
+/* The candidates of an output, in order: all, or those that the device let through. */
+struct shk_boxes_rows {
+    struct shk_values values;
+    uint32_t count;
+    size_t step;   /* from one value of a candidate to its next */
+    size_t stride; /* from one candidate to the next; only if there is no list */
+    const struct shk_survivor *list;
+};
+struct shk_boxes_rows shk_boxes_rows(const struct shk_decode *frame, uint32_t output);
+
+/* Where a candidate is: its place among all of the output's, and the index of its first value. */
+struct shk_boxes_row {
+    uint32_t index;
+    size_t at;
+};
+static inline struct shk_boxes_row shk_boxes_row(const struct shk_boxes_rows *rows, uint32_t i)
+{
+    if (rows->list)
+        return (struct shk_boxes_row){rows->list[i].index, rows->list[i].at};
+    return (struct shk_boxes_row){i, i * rows->stride};
+}
+
+/* Of rows of x, y, width, height, objectness, classes. */
+struct shk_candidate_layout shk_boxes_layout(const struct shk_detector *detector, const struct shk_graph *graph,
+                                             uint32_t output, float threshold);
+
+/* No value below it is a probability of `threshold` or more. */
+float shk_boxes_lowest(const struct shk_detector *detector, float threshold);
 
 float shk_boxes_sigmoid(float x);
 

@@ -13,8 +13,7 @@
 
 #include <math.h>
 
-#define ROW_SCORES 5 /* where the classes begin */
-#define MAX_BOXES  (1u << 24)
+#define MAX_BOXES (1u << 24)
 
 static enum shk_status fail_head(const struct shk_detector *detector, const struct shk_graph *graph,
                                  const struct shk_modelinfo *info, uint32_t output, const char *expected,
@@ -43,8 +42,8 @@ static enum shk_status add_head(struct shk_detector *detector, const struct shk_
     if (!shk_boxes_is_readable(graph, output) || t->shape.rank != 4 || dims[0] != 1)
         return fail_head(detector, graph, info, output, "1 x rows x columns x channels", error);
     uint32_t channels = (uint32_t)dims[3], anchors = own->anchors[0].count;
-    if (channels % anchors != 0 || channels / anchors <= ROW_SCORES ||
-        (output > 0 && channels / anchors != ROW_SCORES + detector->class_count))
+    if (channels % anchors != 0 || channels / anchors <= SHK_ROW_SCORES ||
+        (output > 0 && channels / anchors != SHK_ROW_SCORES + detector->class_count))
         return fail_head(detector, graph, info, output, "as many anchors * (5 + classes) channels", error);
     float stride = own->stride_count ? own->strides[0] : detector->height / (float)dims[1];
     if (own->stride_count > 1 || stride * (float)dims[1] != detector->height ||
@@ -57,7 +56,7 @@ static enum shk_status add_head(struct shk_detector *detector, const struct shk_
         head->anchors[a][0] = own->anchors[0].sizes[a][0];
         head->anchors[a][1] = own->anchors[0].sizes[a][1];
     }
-    detector->class_count = channels / anchors - ROW_SCORES;
+    detector->class_count = channels / anchors - SHK_ROW_SCORES;
     uint64_t candidates = (uint64_t)head->rows * head->columns * anchors + detector->candidates;
     if (candidates > MAX_BOXES)
         return fail_head(detector, graph, info, output, "at most 2^24 boxes", error);
@@ -89,15 +88,15 @@ static enum shk_status setup_rows(struct shk_detector *detector, const struct sh
     const struct shk_output_info *own = &info->outputs[0];
     const struct shk_tensor *t = &graph->tensors[graph->outputs[0]];
     const int32_t *dims = t->shape.dims;
-    if (!shk_boxes_is_readable(graph, 0) || dims[0] != 1 || dims[2] <= ROW_SCORES ||
-        dims[1] > (int32_t)MAX_BOXES || own->keys & (SHK_KEY_ANCHORS | SHK_KEY_STRIDES))
+    if (!shk_boxes_is_readable(graph, 0) || dims[0] != 1 || dims[2] <= SHK_ROW_SCORES || dims[1] > (int32_t)MAX_BOXES ||
+        own->keys & (SHK_KEY_ANCHORS | SHK_KEY_STRIDES))
         return shk_fail(error, SHK_ERROR_BAD_MODEL,
                         "%s: decoder yolov5 needs an output of 1 x N x (5 + classes), with neither anchors "
                         "nor strides in "
                         "its section, or one of 1 x rows x columns x channels for each grid; found %s",
                         shk_modelinfo_name(info, graph), shk_shape_string(&t->shape, text));
     detector->candidates = (uint32_t)dims[1];
-    detector->class_count = (uint32_t)dims[2] - ROW_SCORES;
+    detector->class_count = (uint32_t)dims[2] - SHK_ROW_SCORES;
     detector->logits = own->scores == SHK_SCORES_LOGITS;
     detector->boxes = own->boxes != SHK_BOXES_UNSAID ? own->boxes : shk_boxes_unit(graph, 0);
     if (detector->boxes != SHK_BOXES_PIXELS && detector->boxes != SHK_BOXES_NORMALIZED)
@@ -142,52 +141,43 @@ static struct shk_box read_box(const struct shk_detector *d, const struct shk_he
 }
 
 /* Rows whose boxes the model has decoded. */
-static void decode_rows(const struct shk_decode *frame)
+static struct shk_box read_decoded(const struct shk_detector *d, const struct shk_values *v, size_t at)
 {
-    const struct shk_detector *d = frame->detector;
-    const struct shk_values v = shk_boxes_values(frame, 0);
-    float threshold = shk_score_threshold(frame->params);
     float x_scale = d->boxes == SHK_BOXES_PIXELS ? 1.0f / d->width : 1.0f;
     float y_scale = d->boxes == SHK_BOXES_PIXELS ? 1.0f / d->height : 1.0f;
-    size_t step = ROW_SCORES + d->class_count;
-    for (size_t i = 0, at = 0; i < d->candidates; i++, at += step) {
-        float objectness = shk_boxes_probability(frame, &v, at + ROW_SCORES - 1);
-        if (!(objectness >= threshold))
-            continue;
-        uint32_t best = shk_boxes_best(&v, at + ROW_SCORES, 1, d->class_count);
-        struct shk_box box = {shk_value(&v, at) * x_scale, shk_value(&v, at + 1) * y_scale,
-                              shk_value(&v, at + 2) * x_scale, shk_value(&v, at + 3) * y_scale};
-        shk_boxes_add(frame, best, objectness * shk_boxes_probability(frame, &v, at + ROW_SCORES + best),
-                      box);
-    }
+    return (struct shk_box){shk_value(v, at) * x_scale, shk_value(v, at + 1) * y_scale, shk_value(v, at + 2) * x_scale,
+                            shk_value(v, at + 3) * y_scale};
 }
 
-static void decode_head(const struct shk_decode *frame, const struct shk_head *head)
+/* `head` NULL: its rows are boxes that the model has decoded. */
+static void decode_output(const struct shk_decode *frame, uint32_t output, const struct shk_head *head)
 {
     const struct shk_detector *d = frame->detector;
-    const struct shk_values v = shk_boxes_values(frame, head->output);
+    const struct shk_boxes_rows rows = shk_boxes_rows(frame, output);
+    const struct shk_values *v = &rows.values;
     float threshold = shk_score_threshold(frame->params);
-    uint32_t step = ROW_SCORES + d->class_count, boxes = head->rows * head->columns * head->anchor_count;
-    for (uint32_t i = 0; i < boxes; i++) {
-        size_t at = (size_t)i * step;
-        float objectness = shk_boxes_probability(frame, &v, at + ROW_SCORES - 1);
+    for (uint32_t i = 0; i < rows.count; i++) {
+        struct shk_boxes_row row = shk_boxes_row(&rows, i);
+        float objectness = shk_boxes_probability(frame, v, row.at + SHK_ROW_OBJECTNESS);
         if (!(objectness >= threshold))
             continue;
-        uint32_t best = shk_boxes_best(&v, at + ROW_SCORES, 1, d->class_count);
-        struct shk_box box =
-            read_box(d, head, &v, at, i / head->anchor_count, head->anchors[i % head->anchor_count]);
-        shk_boxes_add(frame, best, objectness * shk_boxes_probability(frame, &v, at + ROW_SCORES + best),
-                      box);
+        uint32_t best = shk_boxes_best(v, row.at + SHK_ROW_SCORES, 1, d->class_count);
+        float score = objectness * shk_boxes_probability(frame, v, row.at + SHK_ROW_SCORES + best);
+        shk_boxes_add(frame, best, score,
+                      head ? read_box(d, head, v, row.at, row.index / head->anchor_count,
+                                      head->anchors[row.index % head->anchor_count])
+                           : read_decoded(d, v, row.at));
     }
 }
 
 static uint32_t decode(const struct shk_decode *frame, struct shk_detection *detections)
 {
+    const struct shk_detector *d = frame->detector;
     shk_nms_reset(frame->nms);
-    for (uint32_t h = 0; h < frame->detector->head_count; h++)
-        decode_head(frame, &frame->detector->heads[h]);
-    if (frame->detector->head_count == 0)
-        decode_rows(frame);
+    for (uint32_t h = 0; h < d->head_count; h++)
+        decode_output(frame, d->heads[h].output, &d->heads[h]);
+    if (d->head_count == 0)
+        decode_output(frame, 0, NULL);
     return shk_boxes_finish(frame, detections);
 }
 
@@ -198,6 +188,7 @@ const struct shk_decoder_def shk_decoder_yolov3 = {
     .setup = setup,
     .capacity = shk_boxes_capacity,
     .decode = decode,
+    .layout = shk_boxes_layout,
 };
 
 const struct shk_decoder_def shk_decoder_yolov5 = {
@@ -207,4 +198,5 @@ const struct shk_decoder_def shk_decoder_yolov5 = {
     .setup = setup,
     .capacity = shk_boxes_capacity,
     .decode = decode,
+    .layout = shk_boxes_layout,
 };

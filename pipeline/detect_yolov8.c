@@ -49,20 +49,36 @@ static enum shk_status setup(struct shk_detector *detector, const struct shk_gra
     return check_doubts(detector, graph, info, error);
 }
 
+static struct shk_candidate_layout layout(const struct shk_detector *detector, const struct shk_graph *graph,
+                                          uint32_t output, float threshold)
+{
+    (void)graph;
+    (void)output;
+    return (struct shk_candidate_layout){
+        .count = detector->candidates,
+        .values = ROW_SCORES + detector->class_count,
+        .columns = true,
+        .first_tested = ROW_SCORES,
+        .tested = detector->class_count,
+        .lowest = shk_boxes_lowest(detector, threshold),
+    };
+}
+
 static uint32_t decode(const struct shk_decode *frame, struct shk_detection *detections)
 {
     const struct shk_detector *d = frame->detector;
-    const struct shk_values v = shk_boxes_values(frame, 0);
-    size_t n = d->candidates;
+    const struct shk_boxes_rows rows = shk_boxes_rows(frame, 0);
+    const struct shk_values *v = &rows.values;
+    size_t step = rows.step;
     float x_scale = d->boxes == SHK_BOXES_PIXELS ? 1.0f / d->width : 1.0f;
     float y_scale = d->boxes == SHK_BOXES_PIXELS ? 1.0f / d->height : 1.0f;
     shk_nms_reset(frame->nms);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t best = shk_boxes_best(&v, ROW_SCORES * n + i, n, d->class_count);
-        shk_boxes_add(frame, best, shk_boxes_probability(frame, &v, (ROW_SCORES + best) * n + i),
-                      (struct shk_box){shk_value(&v, i) * x_scale, shk_value(&v, n + i) * y_scale,
-                                       shk_value(&v, 2 * n + i) * x_scale,
-                                       shk_value(&v, 3 * n + i) * y_scale});
+    for (uint32_t i = 0; i < rows.count; i++) {
+        size_t at = shk_boxes_row(&rows, i).at;
+        uint32_t best = shk_boxes_best(v, at + ROW_SCORES * step, step, d->class_count);
+        shk_boxes_add(frame, best, shk_boxes_probability(frame, v, at + (ROW_SCORES + best) * step),
+                      (struct shk_box){shk_value(v, at) * x_scale, shk_value(v, at + step) * y_scale,
+                                       shk_value(v, at + 2 * step) * x_scale, shk_value(v, at + 3 * step) * y_scale});
     }
     return shk_boxes_finish(frame, detections);
 }
@@ -74,4 +90,5 @@ const struct shk_decoder_def shk_decoder_yolov8 = {
     .setup = setup,
     .capacity = shk_boxes_capacity,
     .decode = decode,
+    .layout = layout,
 };

@@ -7,8 +7,6 @@
 
 #include <math.h>
 
-#define ROW_SCORES 5 /* where the classes begin */
-
 static const float usual_strides[] = {8.0f, 16.0f, 32.0f, 64.0f};
 
 /* Fills in the grids whose cells add up to `rows`: the sidecar's strides, or the usual ones (three, four in
@@ -50,7 +48,7 @@ static enum shk_status setup(struct shk_detector *detector, const struct shk_gra
     const struct shk_tensor *t = &graph->tensors[graph->outputs[0]];
     const int32_t *dims = t->shape.dims;
     if (graph->output_count != 1 || !shk_boxes_is_readable(graph, 0) || t->shape.rank != 3 || dims[0] != 1 ||
-        dims[2] <= ROW_SCORES || !find_grids(detector, &info->outputs[0], (uint32_t)dims[1]))
+        dims[2] <= SHK_ROW_SCORES || !find_grids(detector, &info->outputs[0], (uint32_t)dims[1]))
         return shk_fail(
             error, SHK_ERROR_BAD_MODEL,
             "%s: decoder yolox needs one output of 1 x N x (5 + classes), N the cells of strides 8, 16, 32 "
@@ -58,7 +56,7 @@ static enum shk_status setup(struct shk_detector *detector, const struct shk_gra
             shk_modelinfo_name(info, graph), (double)detector->width, (double)detector->height,
             graph->output_count, shk_shape_string(&t->shape, text));
     detector->candidates = (uint32_t)dims[1];
-    detector->class_count = (uint32_t)dims[2] - ROW_SCORES;
+    detector->class_count = (uint32_t)dims[2] - SHK_ROW_SCORES;
     return check_doubts(detector, graph, info, error);
 }
 
@@ -85,19 +83,23 @@ static struct shk_box read_box(const struct shk_detector *d, const struct shk_he
 static uint32_t decode(const struct shk_decode *frame, struct shk_detection *detections)
 {
     const struct shk_detector *d = frame->detector;
-    const struct shk_values v = shk_boxes_values(frame, 0);
+    const struct shk_boxes_rows rows = shk_boxes_rows(frame, 0);
+    const struct shk_values *v = &rows.values;
     float threshold = shk_score_threshold(frame->params);
-    size_t row = 0, step = ROW_SCORES + d->class_count;
+    const struct shk_head *head = d->heads;
+    uint32_t first = 0; /* of the head's cells */
     shk_nms_reset(frame->nms);
-    for (uint32_t h = 0; h < d->head_count; h++)
-        for (uint32_t cell = 0; cell < d->heads[h].rows * d->heads[h].columns; cell++, row += step) {
-            float objectness = shk_boxes_probability(frame, &v, row + ROW_SCORES - 1);
-            if (!(objectness >= threshold))
-                continue;
-            uint32_t best = shk_boxes_best(&v, row + ROW_SCORES, 1, d->class_count);
-            float score = objectness * shk_boxes_probability(frame, &v, row + ROW_SCORES + best);
-            shk_boxes_add(frame, best, score, read_box(d, &d->heads[h], &v, row, cell));
-        }
+    for (uint32_t i = 0; i < rows.count; i++) {
+        struct shk_boxes_row row = shk_boxes_row(&rows, i);
+        for (; row.index - first >= head->rows * head->columns; head++)
+            first += head->rows * head->columns;
+        float objectness = shk_boxes_probability(frame, v, row.at + SHK_ROW_OBJECTNESS);
+        if (!(objectness >= threshold))
+            continue;
+        uint32_t best = shk_boxes_best(v, row.at + SHK_ROW_SCORES, 1, d->class_count);
+        float score = objectness * shk_boxes_probability(frame, v, row.at + SHK_ROW_SCORES + best);
+        shk_boxes_add(frame, best, score, read_box(d, head, v, row.at, row.index - first));
+    }
     return shk_boxes_finish(frame, detections);
 }
 
@@ -108,4 +110,5 @@ const struct shk_decoder_def shk_decoder_yolox = {
     .setup = setup,
     .capacity = shk_boxes_capacity,
     .decode = decode,
+    .layout = shk_boxes_layout,
 };

@@ -36,6 +36,7 @@ struct shk_lane {
     struct shk_memory *memory;       /* likewise */
     struct shk_placement placement;
     void **outputs; /* dense, types of struct shk_tensor */
+    struct shk_survivors *survivors; /* per output; NULL: all outputs are read whole */
     struct shk_detection *detections;
     uint32_t detection_count;
     struct shk_stage_time decode;
@@ -60,6 +61,7 @@ struct shk_frame_slot {
     struct shk_memory *staging; /* a frame copied by shk_session_submit(); device: or raw input tensors */
 
     struct shk_slot gpu;
+    VkDescriptorSet select_set; /* with a selection */
     struct shk_buffer headers; /* of all lanes */
     struct {
         enum shk_slot_source source;
@@ -68,6 +70,7 @@ struct shk_frame_slot {
     } recorded;
 };
 
+struct shk_selection;
 struct shk_session;
 
 /* How a session runs: on a device (session_device.c) or by the C reference (session_reference.c). */
@@ -125,6 +128,7 @@ struct shk_session {
     struct shk_weights *weights; /* parameters */
     uint64_t *input_offsets, *output_offsets; /* bytes in a lane's part of a slot's buffers */
     uint64_t input_bytes, output_bytes;       /* of a lane */
+    struct shk_selection *selection;          /* NULL: all outputs are read whole */
 
     /* Reference sessions. */
     void **tensors; /* per tensor, dense; constants point into the graph */

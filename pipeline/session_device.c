@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fuse.h"
+#include "select.h"
 #include "session.h"
 #include "weights.h"
 
@@ -20,16 +21,24 @@ static const struct shk_view *input_view(const struct shk_session *session, uint
     return &session->plan->views[session->fused->graph.inputs[i]];
 }
 
-/* Lays the views of `tensors` out one after the other; returns the bytes in all. */
-static uint64_t lay_out(const struct shk_session *session, const uint32_t *tensors, uint32_t count,
-                        uint64_t *offsets)
+/* Where in a lane's part of a slot's buffers each input and output is. */
+static void lay_out(struct shk_session *session)
 {
+    const struct shk_graph *graph = session->graph;
     uint64_t at = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        offsets[i] = at;
-        at = shk_align_up(at + shk_view_bytes(&session->plan->views[tensors[i]]), REGION_ALIGNMENT);
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        session->input_offsets[i] = at;
+        at = shk_align_up(at + shk_view_bytes(input_view(session, i)), REGION_ALIGNMENT);
     }
-    return at;
+    session->input_bytes = at;
+    at = 0;
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        const struct shk_select_head *head = shk_select_head(session, i);
+        session->output_offsets[i] = at;
+        at += head ? shk_select_bytes(head) : shk_view_bytes(&session->plan->views[graph->outputs[i]]);
+        at = shk_align_up(at, REGION_ALIGNMENT);
+    }
+    session->output_bytes = at;
 }
 
 static enum shk_status fuse_and_plan(struct shk_session *session, struct shk_error *error)
@@ -81,8 +90,10 @@ static enum shk_status plan_and_pack(struct shk_session *session, struct shk_err
     session->output_offsets = calloc(graph->output_count, sizeof(uint64_t));
     if (!session->input_offsets || !session->output_offsets)
         return shk_fail_oom(error, graph->output_count * sizeof(uint64_t), "model outputs");
-    session->input_bytes = lay_out(session, session->fused->graph.inputs, graph->input_count, session->input_offsets);
-    session->output_bytes = lay_out(session, graph->outputs, graph->output_count, session->output_offsets);
+    status = shk_select_init(session, error);
+    if (status)
+        return status;
+    lay_out(session);
     shk_fused_quantize_levels(session->fused, session->tables, SHK_PREPROCESS_TABLE_WORDS);
     session->table_offset = shk_lower_params(&session->lowering, session->tables, sizeof(session->tables), 16);
     session->info.pack_ns = shk_time_ns() - start - session->info.plan_ns;
@@ -190,6 +201,16 @@ static enum shk_status create_lanes(struct shk_session *session, struct shk_fram
     return status;
 }
 
+static void bind_survivors(struct shk_session *session, struct shk_frame_slot *slot, VkDescriptorSet set)
+{
+    const struct shk_buffer *output = &slot->gpu.output, *heads = &session->selection->buffer;
+    const VkDescriptorBufferInfo survivors = {output->buffer, output->offset, output->size};
+    slot->select_set = set;
+    shk_kernels_write_set(&session->kernels, set, &session->arena, heads, (uint32_t)heads->size);
+    shk_kernels_write_frame(&session->kernels, set, &survivors, &survivors);
+}
+
+/* `sets`: one per lane, and one for the selection. */
 static enum shk_status create_slot(struct shk_session *session, struct shk_frame_slot *slot, VkDescriptorSet *sets,
                                    struct shk_error *error)
 {
@@ -201,6 +222,10 @@ static enum shk_status create_slot(struct shk_session *session, struct shk_frame
         return status;
     session->info.staging_bytes += slot->gpu.output.size;
     status = grow_staging(session, slot, batch * session->input_bytes, error);
+    for (uint32_t i = 0; session->selection && i < batch && !status; i++)
+        status = shk_select_create_lane(session, &slot->lanes[i], error);
+    if (session->selection)
+        bind_survivors(session, slot, sets[batch]);
     if (!status && session->image)
         status = create_lanes(session, slot, sets, error);
     if (!status)
@@ -213,19 +238,19 @@ static enum shk_status create_slot(struct shk_session *session, struct shk_frame
 static enum shk_status create_slots(struct shk_session *session, struct shk_error *error)
 {
     uint64_t start = shk_time_ns();
-    uint32_t batch = session->params.batch_size;
-    VkDescriptorSet sets[1 + SHK_MAX_FRAMES_IN_FLIGHT * SHK_MAX_BATCH];
+    uint32_t per_slot = session->params.batch_size + 1;
+    VkDescriptorSet sets[1 + SHK_MAX_FRAMES_IN_FLIGHT * (SHK_MAX_BATCH + 1)];
     enum shk_status status = shk_kernels_view_arena(&session->kernels, &session->arena, error);
     if (!status)
-        status = shk_kernels_create_sets(&session->kernels, 1 + session->slot_count * batch, &session->descriptor_pool,
-                                         sets, error);
+        status = shk_kernels_create_sets(&session->kernels, 1 + session->slot_count * per_slot,
+                                         &session->descriptor_pool, sets, error);
     if (status)
         return status;
     session->set = sets[0];
     shk_kernels_write_set(&session->kernels, session->set, &session->arena, &session->weights->buffer,
                           session->lowering.uniform_range);
     for (uint32_t i = 0; i < session->slot_count && !status; i++)
-        status = create_slot(session, &session->slots[i], sets + 1 + i * batch, error);
+        status = create_slot(session, &session->slots[i], sets + 1 + i * per_slot, error);
     session->info.record_ns = shk_time_ns() - start;
     return status;
 }
@@ -243,6 +268,8 @@ static enum shk_status device_create(struct shk_session *session, struct shk_err
     status = shk_kernels_init(session->device, session->cache_dir, &session->params.log, &session->kernels, error);
     if (!status)
         status = shk_kernels_build(&session->kernels, session->lowering.dispatches, session->lowering.count, error);
+    if (!status && session->selection)
+        status = shk_select_build(session, error);
     if (status)
         return status;
     shk_kernels_save_cache(&session->kernels, &session->params.log);
@@ -270,6 +297,10 @@ static void device_destroy(struct shk_session *session)
     shk_fuse_destroy(&session->fused);
     free(session->input_offsets);
     free(session->output_offsets);
+    for (uint32_t i = 0; session->slots && i < session->slot_count; i++)
+        for (uint32_t k = 0; session->slots[i].lanes && k < session->params.batch_size; k++)
+            shk_select_finish_lane(session, &session->slots[i].lanes[k]);
+    shk_select_finish(session);
 }
 
 static enum shk_status device_stream(struct shk_session *session, struct shk_stream *stream, struct shk_error *error)
@@ -394,11 +425,15 @@ static void read_op_times(struct shk_session *session, struct shk_frame_slot *sl
 static void unpack_outputs(struct shk_session *session, struct shk_frame_slot *slot)
 {
     const struct shk_graph *graph = session->graph;
-    for (uint32_t lane = 0; lane < slot->count; lane++) {
-        const uint8_t *words = (const uint8_t *)slot->gpu.output.map + lane * session->output_bytes;
+    for (uint32_t k = 0; k < slot->count; k++) {
+        const uint8_t *words = (const uint8_t *)slot->gpu.output.map + k * session->output_bytes;
+        struct shk_lane *lane = &slot->lanes[k];
         for (uint32_t i = 0; i < graph->output_count; i++)
-            shk_rows_unpack(&session->plan->views[graph->outputs[i]], element_size(session, graph->outputs[i]),
-                            words + session->output_offsets[i], slot->lanes[lane].outputs[i]);
+            if (shk_select_head(session, i))
+                shk_select_read(session, lane, i, words);
+            else
+                shk_rows_unpack(&session->plan->views[graph->outputs[i]], element_size(session, graph->outputs[i]),
+                                words + session->output_offsets[i], lane->outputs[i]);
     }
 }
 

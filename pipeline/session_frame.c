@@ -135,6 +135,7 @@ static void decode(struct shk_session *session, struct shk_lane *lane)
         .outputs = (const void *const *)lane->outputs,
         .placement = lane->placement,
         .nms = session->nms,
+        .survivors = lane->survivors,
     };
     const struct shk_decoder_def *decoder = session->detector->def;
     uint64_t start = shk_time_ns();
@@ -238,6 +239,9 @@ enum shk_status shk_session_read_output(struct shk_session *session, uint64_t ti
     if (index >= session->graph->output_count)
         return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT, "%s: output %u was asked for, the model has %u",
                         session->graph->name, index, session->graph->output_count);
+    if (session->params.detections_only)
+        return shk_fail(error, SHK_ERROR_INVALID_ARGUMENT,
+                        "shk_session_read_output: the session was created with detections_only");
     uint32_t tensor = session->graph->outputs[index];
     enum shk_status status = check_size(session, tensor, size, error);
     if (status)

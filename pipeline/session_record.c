@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fuse.h"
+#include "select.h"
 #include "session.h"
 
 static void timestamp(struct shk_frame_slot *slot, uint32_t which, uint32_t query)
@@ -122,6 +123,8 @@ static void copy_outputs(struct shk_session *session, struct shk_frame_slot *slo
     for (uint32_t lane = 0; lane < lanes; lane++)
         for (uint32_t i = 0; i < session->graph->output_count; i++) {
             const struct shk_view *view = &session->plan->views[session->graph->outputs[i]];
+            if (shk_select_head(session, i))
+                continue;
             VkBufferCopy region = {
                 .srcOffset = shk_session_lane(session, lane) + (VkDeviceSize)view->offset * 4,
                 .dstOffset = slot->gpu.output.offset + lane * session->output_bytes + session->output_offsets[i],
@@ -142,6 +145,8 @@ static enum shk_status record_variant(struct shk_session *session, struct shk_fr
     record_ops(session, slot, which, lanes);
     shk_cmd_barrier(commands);
     timestamp(slot, which, QUERY_INFERRED);
+    if (session->selection)
+        shk_kernels_record(&session->kernels, commands, slot->select_set, &session->selection->dispatch, lanes);
     copy_outputs(session, slot, commands, lanes);
     shk_cmd_barrier(commands);
     timestamp(slot, which, QUERY_COPIED);

@@ -20,7 +20,7 @@
 #define SHK_BINDING_ARENA   0 /* storage buffer: uint words[], activations */
 #define SHK_BINDING_PARAMS  1 /* storage buffer: uint words[], weights, quantization, tables */
 #define SHK_BINDING_UNIFORM 2 /* dynamic uniform buffer: uvec4[], a window into the same parameter bytes */
-#define SHK_BINDING_FRAME   3 /* storage buffer: uint words[], what the frame's planes are in (preprocess only) */
+#define SHK_BINDING_FRAME   3 /* storage buffer: uint words[], what the frame's planes are in (preprocess); survivors (select) */
 #define SHK_BINDING_HEADER  4 /* storage buffer: struct shk_frame_header and tables (preprocess only) */
 #define SHK_BINDING_TEXELS  5 /* uniform texel buffer: the arena again, a word per texel */
 
@@ -109,6 +109,31 @@ struct shk_detection_push {
  * lane at a time, slower still on Vulkan drivers for CPUs. */
 struct shk_divisor {
     SHK_UINT n, magic, shift;
+};
+
+/* ---- select: of the candidates in a model's outputs, those of which one of the tested values is not below `lowest` ---- */
+
+#define SHK_SELECT_BYTES  0 /* what an element of the outputs is: an int8 */
+#define SHK_SELECT_FLOATS 1 /* or a word */
+#define SHK_SELECT_HEADS  8
+/* An output, in uniform buffers; y of the workgroups counts them. What is written to SHK_BINDING_FRAME: a word per
+ * candidate, 0 or 1, and behind these, in a place of its own, the values of each that has a 1. */
+struct shk_select_head {
+    SHK_UINT count;         /* candidates */
+    SHK_UINT src;           /* elements */
+    SHK_UINT row_stride;    /* elements to the next row of the output */
+    SHK_UINT stride;        /* to the next candidate in it */
+    SHK_UINT n, magic, shift; /* shk_divisor: candidates in a row */
+    SHK_UINT step;          /* elements to the next value of a candidate */
+    SHK_UINT values, value_words; /* of a candidate */
+    SHK_UINT first_tested, tested;
+    SHK_INT lowest_level;
+    SHK_FLOAT lowest;
+    SHK_UINT dst; /* words */
+    SHK_UINT unused;
+};
+struct shk_select_push {
+    SHK_UINT lane_words; /* of SHK_BINDING_FRAME, to the next lane's */
 };
 
 /* A loop nest: dimensions outermost first; operands dst, a and b move by so many words or bytes for each step along

@@ -67,6 +67,7 @@ static int open_session(struct bench *bench, bool profile, struct shk_session **
     struct shk_session_params params = cli_session_params(&bench->cli);
     params.frames_in_flight = profile ? 1 : bench->in_flight;
     params.profile_ops = profile;
+    params.detections_only = true;
     struct shk_error error;
     if (shk_session_create(bench->cli.device, bench->cli.model, &params, session, &error))
         return cli_fail_status(&error);

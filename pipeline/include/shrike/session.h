@@ -110,6 +110,10 @@ struct shk_session_params {
     uint32_t max_detections;
     bool keep_tensors;     /* no memory is reused, so that shk_session_read_tensor() can read every tensor; no fusion */
     uint32_t no_fusion;    /* bits of enum shk_fusion that are switched off */
+    /* Outputs are not going to be read (shk_session_read_output). Where a YOLO head's candidates are decoded, the
+     * device then leaves out all that cannot reach the score threshold, and only the others are read back and looked
+     * at. The detections are the same. */
+    bool detections_only;
     bool profile_ops;      /* timestamps around every op (shk_session_op_times) */
     const char *cache_dir; /* where to keep the driver's pipeline cache, created if needed; NULL: nowhere */
     struct shk_log log;
@@ -227,7 +231,8 @@ SHK_API enum shk_status shk_session_get_frame(struct shk_session *session, uint6
                                               struct shk_result *result, struct shk_error *error);
 
 /* Between wait and release: copies output `index` of frame `frame` as dense bytes of the model's own type.
- * `size` must be shk_tensor_info.bytes. */
+ * `size` must be shk_tensor_info.bytes. Errors: SHK_ERROR_INVALID_ARGUMENT (no such frame or output, another size, a
+ * session with detections_only). */
 SHK_API enum shk_status shk_session_read_output(struct shk_session *session, uint64_t ticket, uint32_t frame,
                                                 uint32_t index, void *bytes, size_t size, struct shk_error *error);
 

@@ -1,0 +1,363 @@
+/* Sessions with detections_only against sessions that read all outputs, and against the C reference: the same
+ * detections, and what was read back is the candidates that count and no others. Heads are cut out of the model's
+ * input. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <shrike/builder.h>
+
+#include "detect_boxes.h"
+#include "head.h"
+#include "select.h"
+
+#define SIDE  192 /* of the input, pixels */
+#define BATCH 3
+#define SCALE 0.06f
+#define ZERO  20
+
+static struct shk_error error;
+
+static const struct head {
+    const char *name;
+    uint32_t count; /* outputs */
+    struct shk_shape shapes[3];
+    uint32_t period; /* elements from a candidate to the next or, if they are columns, from its value to its next */
+    bool columns, is_uint8;
+    uint32_t floats; /* bit i: output i is float */
+    const char *sidecar;
+} heads[] = {
+    /* 576 + 144 + 36 cells; a row is no whole number of words */
+    {"yolox", 1, {{3, {1, 756, 5 + 132}}}, 137, .sidecar = "decoder=yolox\n[t0]\nboxes=cells\nscores=logits\n"},
+    {"yolox, uint8",
+     1,
+     {{3, {1, 756, 5 + 132}}},
+     137,
+     .is_uint8 = true,
+     .sidecar = "decoder=yolox\n[t0]\nboxes=cells\nscores=probabilities\n"},
+    {"yolox, float",
+     1,
+     {{3, {1, 756, 5 + 17}}},
+     22,
+     .floats = 1,
+     .sidecar = "decoder=yolox\n[t0]\nboxes=cells\nscores=logits\n"},
+    {"yolov8",
+     1,
+     {{3, {1, 4 + 103, 757}}},
+     757,
+     true,
+     .sidecar = "decoder=yolov8\n[t0]\nboxes=pixels\nscores=logits\n"},
+    {"yolov8, float",
+     1,
+     {{3, {1, 4 + 19, 757}}},
+     757,
+     true,
+     .floats = 1,
+     .sidecar = "decoder=yolov8\n[t0]\nboxes=pixels\nscores=probabilities\n"},
+    {"yolov3",
+     3,
+     {{4, {1, 6, 6, 3 * 34}}, {4, {1, 12, 12, 34}}, {4, {1, 24, 24, 4 * 34}}},
+     34,
+     .sidecar = "decoder=yolov3\n[t0]\nanchors=9,8;70,60;21,31\n[t1]\nanchors=20,50\n[t2]\n"
+                "anchors=5,7;9,9;30,12;1,2\n"},
+    {"yolov5, float",
+     2,
+     {{4, {1, 6, 6, 2 * 11}}, {4, {1, 24, 24, 3 * 11}}},
+     11,
+     .floats = 3,
+     .sidecar = "decoder=yolov5\n[t0]\nanchors=9,8;70,60\n[t1]\nanchors=20,50;5,7;9,9\n"},
+    {"yolov3, int8 and float",
+     2,
+     {{4, {1, 24, 24, 4 * 34}}, {4, {1, 12, 12, 34}}},
+     34,
+     .floats = 2,
+     .sidecar = "decoder=yolov3\n[t0]\nanchors=5,7;9,9;30,12;1,2\n[t1]\nanchors=20,50\n"},
+    {"yolov5, decoded",
+     1,
+     {{3, {1, 900, 5 + 81}}},
+     86,
+     .sidecar = "decoder=yolov5\n[t0]\nboxes=pixels\nscores=logits\n"},
+};
+
+static const float thresholds[] = {0.0f, 1e-3f, 0.05f, SCALE * 5, 0.5f, 0.77f, 0.995f, 1.0f};
+#define THRESHOLDS (int)(sizeof(thresholds) / sizeof(thresholds[0]))
+
+/* ---- models ---- */
+
+static int32_t integers(struct shk_builder *b, const int32_t *values, int32_t count)
+{
+    return shk_builder_tensor(b, "i", SHK_DTYPE_INT32, 1, &count, 0, NULL, NULL, 0, values, (size_t)count * 4);
+}
+
+static int32_t bytes(struct shk_builder *b, const char *name, const struct head *head, struct shk_shape shape)
+{
+    const float scale = SCALE;
+    const int32_t zero = head->is_uint8 ? ZERO + 128 : ZERO;
+    return shk_builder_tensor(b, name, head->is_uint8 ? SHK_DTYPE_UINT8 : SHK_DTYPE_INT8, shape.rank, shape.dims, 1,
+                              &scale, &zero, 0, NULL, 0);
+}
+
+/* Output `i`: so many of the values in `flat`, from `*at` on. */
+static int32_t add_output(struct shk_builder *b, const struct head *head, uint32_t i, int32_t flat, int32_t *at)
+{
+    struct shk_shape shape = head->shapes[i];
+    int32_t count = (int32_t)shk_shape_elements(&shape);
+    char name[4];
+    snprintf(name, sizeof(name), "t%u", i);
+    int32_t piece = bytes(b, "piece", head, (struct shk_shape){2, {1, count}});
+    bool is_float = head->floats >> i & 1;
+    int32_t output = bytes(b, is_float ? "bytes" : name, head, shape);
+    const int32_t begin[] = {0, *at}, size[] = {1, count};
+    *at += count;
+    ck_assert_int_le(*at, SIDE * SIDE * 3);
+    shk_builder_op(b, "SLICE", (int32_t[]){flat, integers(b, begin, 2), integers(b, size, 2)}, 3, &piece, 1, NULL);
+    shk_builder_op(b, "RESHAPE", (int32_t[]){piece, integers(b, shape.dims, (int32_t)shape.rank)}, 2, &output, 1, NULL);
+    if (!is_float)
+        return output;
+    int32_t real = shk_builder_tensor(b, name, SHK_DTYPE_FLOAT32, shape.rank, shape.dims, 0, NULL, NULL, 0, NULL, 0);
+    shk_builder_op(b, "DEQUANTIZE", &output, 1, &real, 1, NULL);
+    return real;
+}
+
+static struct shk_model *make_model(const struct head *head)
+{
+    const int32_t all[] = {1, SIDE * SIDE * 3};
+    struct shk_builder *b = shk_builder_create();
+    struct shk_model *model = NULL;
+    struct shk_modelinfo info;
+    int32_t outputs[3], at = 0;
+    char sidecar[256];
+    void *data;
+    size_t size;
+    int32_t image = bytes(b, "image", head, (struct shk_shape){4, {1, SIDE, SIDE, 3}});
+    int32_t flat = bytes(b, "flat", head, (struct shk_shape){2, {1, SIDE * SIDE * 3}});
+    shk_builder_set_inputs(b, &image, 1);
+    shk_builder_op(b, "RESHAPE", (int32_t[]){image, integers(b, all, 2)}, 2, &flat, 1, NULL);
+    for (uint32_t i = 0; i < head->count; i++)
+        outputs[i] = add_output(b, head, i, flat, &at);
+    shk_builder_set_outputs(b, outputs, head->count);
+    test_ok(shk_builder_serialize(b, &data, &size, &error), &error);
+    test_ok(shk_model_load_memory(data, size, head->name, &model, &error), &error);
+    shk_builder_destroy(&b);
+    free(data);
+    snprintf(sidecar, sizeof(sidecar), "[modelinfo]\nversion=1.0\n%s", head->sidecar);
+    test_ok(head_sidecar(model, sidecar, &info, &error), &error);
+    return model;
+}
+
+/* ---- running ---- */
+
+struct run {
+    struct shk_session *session;
+    struct shk_result results[BATCH];
+};
+
+static void start(struct run *run, struct shk_device *device, struct shk_model *model, float threshold, bool only,
+                  const void *const *inputs, uint32_t count)
+{
+    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
+    uint64_t ticket;
+    params.batch_size = BATCH;
+    params.frames_in_flight = 1;
+    params.score_threshold = threshold;
+    params.max_detections = 1000;
+    params.iou_threshold = 0.9f;
+    params.detections_only = only;
+    test_ok(shk_session_create(device, model, &params, &run->session, &error), &error);
+    for (uint32_t round = 0; round < 2; round++) { /* nothing is left of the frames before */
+        test_ok(shk_session_submit_tensors(run->session, round ? inputs : &inputs[1], round ? count : 1, NULL, &ticket,
+                                           &error),
+                &error);
+        test_ok(shk_session_wait(run->session, UINT64_MAX, &run->results[0], &error), &error);
+        for (uint32_t i = 1; i < (round ? count : 1); i++)
+            test_ok(shk_session_get_frame(run->session, ticket, i, &run->results[i], &error), &error);
+        if (!round)
+            shk_session_release(run->session, ticket);
+    }
+}
+
+static void stop(struct run *run)
+{
+    shk_session_release(run->session, run->results[0].ticket);
+    shk_session_destroy(&run->session);
+}
+
+/* Some candidates with high values; the others' reach SCALE * 5, which is one of the thresholds. */
+static void *make_input(uint32_t seed, const struct head *head)
+{
+    struct test_rng rng = {seed};
+    int8_t *input = malloc(SIDE * SIDE * 3);
+    for (uint32_t i = 0; i < SIDE * SIDE * 3; i++) {
+        bool high = head->columns ? (i % head->period + seed) % 37 == 0 : (i / head->period + seed) % 5 == 0;
+        input[i] = (int8_t)(high ? (int)test_random_below(&rng, 128) : (int)test_random_below(&rng, 34) - 8);
+        if (head->is_uint8)
+            input[i] ^= INT8_MIN;
+    }
+    return input;
+}
+
+static void same_detections(const struct run *a, const struct run *b, uint32_t count, const char *what)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct shk_result *x = &a->results[i], *y = &b->results[i];
+        ck_assert_msg(x->detection_count == y->detection_count, "%s, frame %u: %u detections, %u expected", what, i,
+                      x->detection_count, y->detection_count);
+        ck_assert_msg(memcmp(x->detections, y->detections, x->detection_count * sizeof(*x->detections)) == 0,
+                      "%s, frame %u: another detection", what, i);
+    }
+}
+
+/* ---- what is read back ---- */
+
+static float value_of(const struct shk_tensor *tensor, const void *values, size_t i)
+{
+    if (tensor->dtype == SHK_DTYPE_FLOAT32)
+        return ((const float *)values)[i];
+    return tensor->quant.scales[0] * (float)(((const int8_t *)values)[i] - tensor->quant.zero_points[0]);
+}
+
+/* Which candidate is next, from `i` on, by the output's own bytes. */
+static uint32_t next(const struct shk_candidate_layout *l, const struct shk_tensor *tensor, const void *dense,
+                     uint32_t i)
+{
+    for (; i < l->count; i++)
+        for (uint32_t k = l->first_tested; k < l->first_tested + l->tested; k++)
+            if (value_of(tensor, dense, l->columns ? (size_t)k * l->count + i : (size_t)i * l->values + k) >= l->lowest)
+                return i;
+    return i;
+}
+
+static void check_output(const struct shk_session *session, const struct shk_survivors *survivors, const void *dense,
+                         uint32_t output, float threshold)
+{
+    const struct shk_graph *graph = session->graph;
+    const struct shk_tensor *tensor = &graph->tensors[graph->outputs[output]];
+    struct shk_candidate_layout l = session->detector->def->layout(session->detector, graph, output, threshold);
+    uint32_t i = 0;
+    for (uint32_t n = 0; n < survivors->count; n++, i++) {
+        const struct shk_survivor *s = &survivors->list[n];
+        i = next(&l, tensor, dense, i);
+        ck_assert_uint_eq(s->index, i);
+        for (uint32_t k = 0; k < l.values; k++) {
+            size_t at = l.columns ? (size_t)k * l.count + i : (size_t)i * l.values + k;
+            ck_assert(value_of(tensor, survivors->values, s->at + k) == value_of(tensor, dense, at));
+        }
+    }
+    ck_assert_uint_eq(next(&l, tensor, dense, i), l.count);
+}
+
+static void check_survivors(const struct run *only, const struct run *whole, uint32_t count, float threshold)
+{
+    const struct shk_session *session = only->session;
+    const struct shk_lane *some = session->slots[0].lanes, *all = whole->session->slots[0].lanes;
+    ck_assert_msg(session->selection != NULL, "everything was read back at a threshold of %g", (double)threshold);
+    for (uint32_t f = 0; f < count; f++)
+        for (uint32_t i = 0; i < session->graph->output_count; i++)
+            if (shk_select_head(session, i))
+                check_output(session, &some[f].survivors[i], all[f].outputs[i], i, threshold);
+            else
+                ck_assert_ptr_null(some[f].survivors[i].list);
+}
+
+/* ---- tests ---- */
+
+START_TEST(same)
+{
+    const struct head *head = &heads[_i / THRESHOLDS];
+    float threshold = thresholds[_i % THRESHOLDS];
+    uint32_t count = 2 + (uint32_t)_i % 2;
+    struct shk_model *model = make_model(head);
+    struct run cpu, whole, only;
+    const void *inputs[BATCH];
+    for (uint32_t i = 0; i < BATCH; i++)
+        inputs[i] = make_input(i + 1, head);
+    start(&cpu, NULL, model, threshold, true, inputs, count);
+    start(&whole, test_device(), model, threshold, false, inputs, count);
+    start(&only, test_device(), model, threshold, true, inputs, count);
+    same_detections(&whole, &cpu, count, head->name);
+    same_detections(&only, &cpu, count, head->name);
+    if (threshold > 0)
+        check_survivors(&only, &whole, count, threshold);
+    else
+        ck_assert_ptr_null(only.session->selection);
+    if (threshold == 0.5f)
+        ck_assert_uint_gt(only.results[0].detection_count, 0);
+    stop(&cpu);
+    stop(&whole);
+    stop(&only);
+    for (uint32_t i = 0; i < BATCH; i++)
+        free((void *)inputs[i]);
+    shk_model_destroy(&model);
+}
+END_TEST
+
+/* No logit that decoders take for enough is ruled out. */
+START_TEST(lowest)
+{
+    const struct shk_detector detector = {.logits = true};
+    for (int t = 1; t < THRESHOLDS; t++)
+        for (float x = -40; x < 40; x += 1.0f / 512)
+            if (shk_boxes_sigmoid(x) >= thresholds[t])
+                ck_assert_msg(x >= shk_boxes_lowest(&detector, thresholds[t]), "%g", (double)x);
+}
+END_TEST
+
+/* Outputs of a session that was created without them cannot be read, on the device or the CPU. */
+START_TEST(refused)
+{
+    struct shk_model *model = make_model(&heads[0]);
+    const void *inputs[] = {make_input(1, &heads[0]), make_input(2, &heads[0])};
+    size_t size = 756 * 137;
+    void *output = malloc(size);
+    for (uint32_t i = 0; i < 4; i++) {
+        struct run run;
+        start(&run, i / 2 ? test_device() : NULL, model, 0.5f, i % 2, inputs, 1);
+        enum shk_status status = shk_session_read_output(run.session, 2, 0, 0, output, size, &error);
+        ck_assert_int_eq(status, i % 2 ? SHK_ERROR_INVALID_ARGUMENT : SHK_OK);
+        if (status)
+            ck_assert_ptr_nonnull(strstr(error.message, "detections_only"));
+        stop(&run);
+    }
+    free(output);
+    free((void *)inputs[0]);
+    free((void *)inputs[1]);
+    shk_model_destroy(&model);
+}
+END_TEST
+
+/* Tensors that are kept are kept whole; small heads are not worth a dispatch. */
+START_TEST(read_whole)
+{
+    static const struct head small = {
+        "small", 1, {{3, {1, 756, 6}}}, 6, .sidecar = "decoder=yolox\n[t0]\nboxes=cells\nscores=logits\n"};
+    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
+    params.detections_only = true;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct shk_model *model = make_model(i ? &small : &heads[0]);
+        struct shk_session *session = NULL;
+        params.keep_tensors = i == 0;
+        test_ok(shk_session_create(test_device(), model, &params, &session, &error), &error);
+        ck_assert_ptr_null(session->selection);
+        shk_session_destroy(&session);
+        shk_model_destroy(&model);
+    }
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("select");
+    TCase *tests = tcase_create("all");
+    tcase_set_timeout(tests, 120);
+    tcase_add_loop_test(tests, same, 0, (int)(sizeof(heads) / sizeof(heads[0])) * THRESHOLDS);
+    tcase_add_test(tests, lowest);
+    tcase_add_test(tests, refused);
+    tcase_add_test(tests, read_whole);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+int main(void)
+{
+    return test_run_on_devices(make_suite);
+}
