@@ -33,6 +33,7 @@ enum shk_variant_form {
     SHK_FORM_SPLIT,    /* conv2d: weights as sums of three bytes, as legacy models with groups need it */
     SHK_FORM_ANY,      /* depthwise: the kernel for every dilation and multiplier */
     SHK_FORM_SUBGROUP, /* conv2d: a subgroup loads weights once for all of its invocations */
+    SHK_FORM_ROWS,     /* conv2d: inputs are kept in registers for all windows that they lie in */
     SHK_FORM_SHARED,   /* conv2d: a workgroup keeps a tile of inputs and weights in shared memory */
     SHK_FORM_PAIR,     /* conv2d: with the depthwise convolution in front of it, if and only if it absorbed one */
     SHK_FORM_MATRIX,   /* conv2d: as SHK_FORM_SHARED, which subgroups multiply as cooperative matrices */
@@ -48,7 +49,7 @@ struct shk_variant {
     uint8_t form;             /* enum shk_variant_form */
     /* What is tried when an op is tuned. The others only take part in tests. */
     bool fast, full;
-    uint8_t rows; /* depthwise: of pixels, per invocation; 0: one, or with pixels 0 the rule of thumb */
+    uint8_t rows; /* depthwise, SHK_FORM_ROWS: of pixels, per invocation; 0: one, or with pixels 0 the rule of thumb */
 };
 
 /* Bytes of weights that a kernel of the variant sees at once on the device; SIZE_MAX: any number. */

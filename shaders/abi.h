@@ -327,6 +327,19 @@ struct shk_conv_push {
     SHK_UINT epilogue;     /* words into the parameters */
 };
 
+/* conv2d by tiles of neighbouring outputs, packed as above. Workgroups: x and y tiles, z slices. */
+struct shk_conv_rows_push {
+    SHK_UINT input_offset, input_stride; /* words; stride is per pixel */
+    SHK_UINT output_offset, output_stride, output_words; /* words per pixel */
+    SHK_UINT items; /* tiles, batch included */
+    SHK_STRUCT(shk_divisor) tiles_per_row, tiles_per_column;
+    SHK_INT input_height, input_width, output_height, output_width;
+    SHK_INT pad_top, pad_left;
+    SHK_INT zero_points; /* as above */
+    SHK_INT output_zero_point, output_min, output_max;
+    SHK_UINT params, slice_stride, first_slice, slices, epilogue; /* as above */
+};
+
 /* conv2d in tiles that a workgroup keeps in shared memory, one group only: packed as above in slices of as many channels
  * as a tile has. Workgroups: x tiles of pixels, y slices. */
 struct shk_conv_tile_push {

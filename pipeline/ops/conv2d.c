@@ -6,6 +6,7 @@
 
 #include "conv2d.h"
 #include "conv2d_pair.h"
+#include "conv2d_rows.h"
 #include "conv2d_tile.h"
 #include "grid.h"
 
@@ -118,7 +119,7 @@ static void describe(const struct shk_graph *graph, const struct shk_op *op, cha
 
 /* ---- variants ---- */
 
-/* Name, channels, pixels, weights, arithmetic, form, fast, full. */
+/* Name, channels, pixels, weights, arithmetic, form, fast, full, rows. */
 static const struct shk_variant variants[] = {
     {"uniform", 0, 0, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false},
     {"int-8x2", 8, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true},
@@ -138,6 +139,9 @@ static const struct shk_variant variants[] = {
     {"subgroup-float-24x4", 24, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_SUBGROUP, false, true},
     {"dot-8x4", 8, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, true, true},
     {"dot-16x2", 16, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, false, true},
+    {"rows-4x4x2", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_ROWS, true, true, 2},
+    {"rows-8x4x2", 8, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_ROWS, false, true, 2},
+    {"rows-dot-4x4x2", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_ROWS, true, true, 2},
     {"shared-32x32", 32, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_SHARED, true, true},
     {"shared-dot-32x32", 32, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_DOT, SHK_FORM_SHARED, false, true},
     {"shared-dot-64x64", 64, 64, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_DOT, SHK_FORM_SHARED, true, true},
@@ -214,6 +218,23 @@ static struct shk_filters choose_tile(const struct shk_lowering *lowering, const
     return best;
 }
 
+/* For small groups on a CPU, where loads are dear, the rule of thumb is the kernel that keeps inputs in registers; on
+ * small pictures it has too few tiles. */
+static const struct shk_variant *apply_rule(const struct shk_lowering *lowering, const struct shk_variant *variant)
+{
+    const struct shk_graph *graph = shk_lower_model(lowering);
+    const struct shk_op *op = shk_lower_fused(lowering)->own;
+    const struct shk_device *device = shk_lower_device(lowering);
+    if (variant != op->def->variants || device->info.type != SHK_DEVICE_CPU)
+        return variant;
+    const struct shk_variant *rows = shk_variant_find(op->def, "rows-4x4x2");
+    struct shk_conv c = shk_conv_describe(graph, op);
+    int32_t depth = shk_filters_depth(graph, op);
+    bool small = depth <= 4 && depth < c.input_channels && c.kernel_height * c.kernel_width > 1;
+    bool tiles = c.output_height * c.output_width >= 100;
+    return small && tiles && shk_variant_fits(rows, graph, op, device) ? rows : variant;
+}
+
 static bool fits(const struct shk_graph *graph, const struct shk_op *op, const struct shk_device *device,
                  const struct shk_variant *variant)
 {
@@ -221,6 +242,8 @@ static bool fits(const struct shk_graph *graph, const struct shk_op *op, const s
         return shk_conv2d_pair_fits(graph, op, device, variant);
     if (shk_conv2d_is_tile(variant))
         return shk_conv2d_tile_fits(graph, op, device, variant);
+    if (variant->form == SHK_FORM_ROWS)
+        return shk_conv2d_rows_fits(graph, op, device, variant);
     if (!variant->channels)
         return true; /* falls back to storage by itself */
     if (variant->form == SHK_FORM_SUBGROUP && !can_share_weights(device, variant->channels))
@@ -325,7 +348,7 @@ static struct shk_view output_pixels(const struct shk_lowering *lowering, const 
 
 static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op *op, struct shk_error *error)
 {
-    const struct shk_variant *variant = shk_lower_variant(lowering);
+    const struct shk_variant *variant = apply_rule(lowering, shk_lower_variant(lowering));
     size_t limit = shk_variant_weight_bytes(variant, shk_lower_device(lowering));
     struct tile tile;
     struct shk_filters f = choose_tile(lowering, variant, limit, &tile);
@@ -346,6 +369,8 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         status = shk_conv2d_pair_emit(lowering, op, &f, variant, in, out, &epilogue, packed, error);
     else if (shk_conv2d_is_tile(variant))
         shk_conv2d_tile_emit(lowering, &f, variant, in, out, &epilogue, packed);
+    else if (variant->form == SHK_FORM_ROWS)
+        shk_conv2d_rows_emit(lowering, &f, variant, in, out, &epilogue, packed);
     else
         emit(lowering, &f, variant, &tile, limit, epilogue.steps, make_push(&f, in, out, &epilogue), packed);
     free(packed);

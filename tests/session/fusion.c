@@ -144,6 +144,22 @@ START_TEST(tables_and_a_sum_go_together)
 }
 END_TEST
 
+/* Groups of four channels of a picture that is large enough for a kernel of their own. */
+START_TEST(tables_and_a_sum_go_into_groups)
+{
+    struct net n = net_int8(12);
+    net_pad(&n, 0, 1);
+    net_pad(&n, 0, 1);
+    int32_t x = n.x, w = net_constant(&n, 4, (int32_t[]){12, 3, 3, 4}, 0.002f);
+    int32_t y = net_activation(&n, n.height, n.width, 12, 5);
+    net_op(&n, "CONV_2D", (int32_t[]){x, w}, 2, y, "stride_w=1 stride_h=1");
+    net_leaky(&n, 20);
+    net_add(&n, x, n.x, NULL);
+    net_leaky(&n, 3);
+    net_check(net_finish(&n, &n.x, 1), 0, 1, 2, 2, 2, 2);
+}
+END_TEST
+
 static struct shk_model *everything(void)
 {
     struct net n = net_int8(7);
@@ -478,6 +494,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, a_table_goes_into_the_convolution_before_it);
     tcase_add_test(tcase, a_sum_goes_into_the_convolution_before_it);
     tcase_add_test(tcase, tables_and_a_sum_go_together);
+    tcase_add_test(tcase, tables_and_a_sum_go_into_groups);
     tcase_add_test(tcase, every_kind_can_be_switched_off);
     tcase_add_test(tcase, a_sum_goes_into_the_later_branch);
     tcase_add_test(tcase, a_sum_with_a_constant_goes_into_the_convolution);
