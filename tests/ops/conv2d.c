@@ -32,6 +32,7 @@ static const struct conv_shape grouped[] = {
     {.channels = 6, .filters = 9, .groups = 3},   {.channels = 10, .filters = 30, .groups = 10},
     {.channels = 20, .filters = 20, .groups = 5}, {.channels = 64, .filters = 64, .groups = 32},
     {.channels = 15, .filters = 25, .groups = 5}, {.channels = 24, .filters = 48, .groups = 3},
+    {.channels = 18, .filters = 24, .groups = 3},
 };
 
 START_TEST(test_shapes)
