@@ -160,7 +160,7 @@ static enum shk_status build(struct shk_kernels *kernels, struct shk_lowered *di
     uint32_t first = kernels->count;
     enum shk_status status = SHK_OK;
     for (uint32_t i = 0; i < count && !status; i++)
-        if (find(kernels, &dispatches[i]) == kernels->count && !add(kernels, &dispatches[i]))
+        if (!dispatches[i].skipped && find(kernels, &dispatches[i]) == kernels->count && !add(kernels, &dispatches[i]))
             status = shk_fail_oom(error, sizeof(struct shk_pipeline_key), "pipelines");
     if (!status && kernels->count > first)
         status = build_all(kernels, first, error);
@@ -169,7 +169,8 @@ static enum shk_status build(struct shk_kernels *kernels, struct shk_lowered *di
         return status;
     }
     for (uint32_t i = 0; i < count; i++)
-        dispatches[i].pipeline = kernels->pipelines[find(kernels, &dispatches[i])];
+        if (!dispatches[i].skipped)
+            dispatches[i].pipeline = kernels->pipelines[find(kernels, &dispatches[i])];
     return SHK_OK;
 }
 

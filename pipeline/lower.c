@@ -8,6 +8,7 @@
 
 #include "fuse.h"
 #include "hazards.h"
+#include "join.h"
 
 #define LANE_ALIGNMENT 64
 
@@ -209,6 +210,9 @@ void shk_lowered_from(struct shk_lowered *lowered, const struct shk_dispatch *di
         .uniform_offset = dispatch->uniform_offset,
         .op = SHK_OP_NONE,
         .barrier = true,
+        .joined = dispatch->joined,
+        .joined_variant = dispatch->joined_variant,
+        .joined_alone = dispatch->joined_alone,
     };
     for (uint32_t i = 0; i < 3; i++) {
         lowered->spec[i] = SHK_MAX(dispatch->local_size[i], 1u);
@@ -289,7 +293,17 @@ enum shk_status shk_lowering_run(struct shk_lowering *lowering, struct shk_error
         note_hazards(lowering, &hazards, i, first);
     }
     lowering->op = SHK_OP_NONE;
-    return check_groups(lowering, error);
+    shk_lowering_join(lowering);
+    return lowering->status ? shk_fail(error, lowering->status, "%s", lowering->error.message)
+                            : check_groups(lowering, error);
+}
+
+uint32_t shk_lowering_dispatches(const struct shk_lowering *lowering)
+{
+    uint32_t dispatches = 0;
+    for (uint32_t i = 0; i < lowering->count; i++)
+        dispatches += !lowering->dispatches[i].skipped;
+    return dispatches;
 }
 
 uint32_t shk_lowering_barriers(const struct shk_lowering *lowering)

@@ -18,6 +18,10 @@ struct shk_lowered {
     uint32_t uniform_offset;
     uint32_t op;         /* SHK_OP_NONE: preprocess */
     bool barrier;        /* wait for everything before */
+    bool skipped;        /* an earlier one does it as well (join.h) */
+    const struct shk_shader *joined; /* as struct shk_dispatch has them */
+    const struct shk_variant *joined_variant;
+    bool joined_alone;
     VkPipeline pipeline; /* the kernel set's, filled in by shk_kernels_build() */
 };
 
@@ -64,7 +68,8 @@ void shk_lowered_from(struct shk_lowered *lowered, const struct shk_dispatch *di
  * and SHK_ERROR_UNSUPPORTED (more workgroups than the device dispatches). */
 enum shk_status shk_lowering_run(struct shk_lowering *lowering, struct shk_error *error);
 
-/* Dispatches with a barrier before them. */
+/* Dispatches that are not skipped, and those with a barrier before them. */
+uint32_t shk_lowering_dispatches(const struct shk_lowering *lowering);
 uint32_t shk_lowering_barriers(const struct shk_lowering *lowering);
 
 #endif

@@ -99,7 +99,7 @@ static enum shk_status plan_and_pack(struct shk_session *session, struct shk_err
     session->info.pack_ns = shk_time_ns() - start - session->info.plan_ns;
     session->info.memory = session->plan->report;
     session->info.memory.parameter_bytes = session->lowering.size;
-    session->info.dispatches = session->lowering.count;
+    session->info.dispatches = shk_lowering_dispatches(&session->lowering);
     session->info.barriers = shk_lowering_barriers(&session->lowering);
     return session->lowering.status ? shk_fail(error, session->lowering.status, "%s", session->lowering.error.message)
                                     : SHK_OK;

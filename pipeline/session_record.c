@@ -111,7 +111,8 @@ static void record_ops(struct shk_session *session, struct shk_frame_slot *slot,
     uint32_t next = 0;
     for (uint32_t op = 0; op < session->graph->op_count; op++) {
         for (; next < lowering->count && lowering->dispatches[next].op == op; next++)
-            shk_kernels_record(&session->kernels, commands, session->set, &lowering->dispatches[next], lanes);
+            if (!lowering->dispatches[next].skipped)
+                shk_kernels_record(&session->kernels, commands, session->set, &lowering->dispatches[next], lanes);
         if (session->params.profile_ops)
             timestamp(slot, which, QUERY_OPS + op);
     }

@@ -90,7 +90,7 @@ static bool check_dispatch(struct shk_session *session, const struct shk_lowered
     const struct shk_op *op = &session->graph->ops[dispatch->op];
     const struct shk_variant *used = session->lowering.used[dispatch->op];
     char line[256];
-    if (!used || !is_checked(op))
+    if (!used || dispatch->skipped || !is_checked(op))
         return true;
     if (shk_variant_is_dropped(used, op->def, session->device))
         return false;

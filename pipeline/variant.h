@@ -34,6 +34,7 @@ enum shk_variant_form {
     SHK_FORM_ANY,      /* depthwise: the kernel for every dilation and multiplier */
     SHK_FORM_SUBGROUP, /* conv2d: a subgroup loads weights once for all of its invocations */
     SHK_FORM_ROWS,     /* conv2d: inputs are kept in registers for all windows that they lie in */
+    SHK_FORM_JOINED,   /* conv2d: the rule of thumb's tile, by the shader that computes several small layers (join.h) */
     SHK_FORM_SHARED,   /* conv2d: a workgroup keeps a tile of inputs and weights in shared memory */
     SHK_FORM_PAIR,     /* conv2d: with the depthwise convolution in front of it, if and only if it absorbed one */
     SHK_FORM_MATRIX,   /* conv2d: as SHK_FORM_SHARED, which subgroups multiply as cooperative matrices */

@@ -327,6 +327,13 @@ struct shk_conv_push {
     SHK_UINT epilogue;     /* words into the parameters */
 };
 
+/* Several dispatches in one (pipeline/join.h). In the parameters, from word `at` on, for each of them: its first workgroup,
+ * its workgroups in x and y together (z counts slices), and its push constants. */
+#define SHK_JOINED_HEADER 2
+struct shk_joined_push {
+    SHK_UINT parts, at;
+};
+
 /* conv2d by tiles of neighbouring outputs, packed as above. Workgroups: x and y tiles, z slices. */
 struct shk_conv_rows_push {
     SHK_UINT input_offset, input_stride; /* words; stride is per pixel */

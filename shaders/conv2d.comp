@@ -1,6 +1,6 @@
 /* 2-D convolution with any group count: an invocation computes CHANNELS output channels of PIXELS neighbouring
  * output pixels. Neighbours in the subgroup take other pixels, so that all of them want the same weights; with
- * SHK_SUBGROUP each of them loads another word and they exchange.
+ * SHK_SUBGROUP each of them loads another word and they exchange. With SHK_JOINED several layers are one dispatch.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -12,7 +12,9 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 #extension GL_KHR_shader_subgroup_vote : require
 #endif
+#ifndef SHK_JOINED
 #define SHK_LANE (SHK_LANE_STRIDE == 0u ? 0u : gl_WorkGroupID.z / p.slices) /* z: lane * slices + slice */
+#endif
 #include "common.glsl"
 #include "int8.glsl"
 #include "weights.glsl"
@@ -27,7 +29,51 @@ layout(constant_id = SHK_SPEC_FIRST + 4) const uint FLOAT = 0u; /* sums in float
 layout(constant_id = SHK_SPEC_FIRST + 5) const uint EPILOGUE = 0u; /* SHK_EPILOGUE_* */
 #include "epilogue.glsl"
 
+#ifdef SHK_JOINED
+layout(push_constant, std430) uniform push_block { shk_joined_push joined; };
+shk_conv_push p;
+
+const uint RECORD = SHK_JOINED_HEADER + 32u; /* words of a part */
+
+shk_divisor load_divisor(uint at)
+{
+    return shk_divisor(params[at], params[at + 1u], params[at + 2u]);
+}
+
+void load_push(uint at)
+{
+    p.input_offset = params[at];
+    p.input_stride = params[at + 1u];
+    p.output_offset = params[at + 2u];
+    p.output_stride = params[at + 3u];
+    p.output_words = params[at + 4u];
+    p.rows = params[at + 5u];
+    p.input_height = int(params[at + 6u]);
+    p.input_width = int(params[at + 7u]);
+    p.output_height = load_divisor(at + 8u);
+    p.output_width = load_divisor(at + 11u);
+    p.kernel_height = int(params[at + 14u]);
+    p.kernel_width = int(params[at + 15u]);
+    p.stride_height = int(params[at + 16u]);
+    p.stride_width = int(params[at + 17u]);
+    p.dilation_height = int(params[at + 18u]);
+    p.dilation_width = int(params[at + 19u]);
+    p.pad_top = int(params[at + 20u]);
+    p.pad_left = int(params[at + 21u]);
+    p.zero_points = int(params[at + 22u]);
+    p.output_zero_point = int(params[at + 23u]);
+    p.output_min = int(params[at + 24u]);
+    p.output_max = int(params[at + 25u]);
+    p.parts = params[at + 26u];
+    p.params = params[at + 27u];
+    p.slice_stride = params[at + 28u];
+    p.first_slice = params[at + 29u];
+    p.slices = params[at + 30u];
+    p.epilogue = params[at + 31u];
+}
+#else
 layout(push_constant, std430) uniform push_block { shk_conv_push p; };
+#endif
 
 const uint QUADS = CHANNELS / 4u;
 
@@ -151,9 +197,31 @@ void store(uint first, uint slice, uint quant)
     }
 }
 
+/* The part that the workgroup belongs to, and the invocation's number and the slice in it. */
+void place(out uint index, out uint slice)
+{
+#ifdef SHK_JOINED
+    uint record = joined.at;
+    for (uint i = 1u; i < joined.parts; i++)
+        if (gl_WorkGroupID.x >= params[joined.at + i * RECORD])
+            record = joined.at + i * RECORD;
+    uint group = gl_WorkGroupID.x - params[record];
+    uint across = params[record + 1u];
+    load_push(record + SHK_JOINED_HEADER);
+    slice = group / across;
+    index = (group - slice * across) * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+#else
+    slice = gl_WorkGroupID.z - SHK_LANE * p.slices;
+    index = shk_linear_index();
+#endif
+}
+
 void main()
 {
-    uint first = shk_linear_index() * PIXELS;
+    uint index;
+    uint slice;
+    place(index, slice);
+    uint first = index * PIXELS;
 #ifdef SHK_SUBGROUP /* an invocation of a subgroup that has work lends a hand to the end */
     if (subgroupAll(first >= p.rows))
         return;
@@ -161,7 +229,6 @@ void main()
     if (first >= p.rows)
         return;
 #endif
-    uint slice = gl_WorkGroupID.z - SHK_LANE * p.slices;
     uint base = slice * p.slice_stride;
     uint quant = base + SHK_CONV_HEADER;
     uvec4 header = SHK_WEIGHTS(p.params, base);

@@ -14,7 +14,9 @@ SHK_OP_DECLARE(conv2d);
 SHK_SHADER_DECLARE(conv2d_dot_storage);
 SHK_SHADER_DECLARE(conv2d_dot_uniform16);
 SHK_SHADER_DECLARE(conv2d_dot_uniform64);
+SHK_SHADER_DECLARE(conv2d_joined);
 SHK_SHADER_DECLARE(conv2d_storage);
+SHK_SHADER_DECLARE(conv2d_subgroup_joined);
 SHK_SHADER_DECLARE(conv2d_subgroup_storage);
 SHK_SHADER_DECLARE(conv2d_subgroup_uniform16);
 SHK_SHADER_DECLARE(conv2d_subgroup_uniform64);
@@ -150,6 +152,7 @@ static const struct shk_variant variants[] = {
     {"pair", 0, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PAIR, true, true},
     {"pair-32", 32, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PAIR, true, true},
     {"storage", 0, 0, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true},
+    {"joined", 0, 0, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_JOINED, false, false},
     {"uniform16", 0, 0, SHK_WEIGHTS_UNIFORM16, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false},
     {"split", 0, 0, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_SPLIT, false, false},
 };
@@ -304,6 +307,26 @@ static struct shk_conv_push make_push(const struct shk_filters *f, struct shk_vi
     };
 }
 
+/* Multiplications and additions of a layer that takes no longer than a few dispatches do by themselves. */
+#define SMALL 2000000
+
+/* The shader that may compute it together with others: the rule of thumb's, and only then. Not on a CPU, where weights
+ * that are not in the uniform window cost more than dispatches. */
+static void allow_joining(const struct shk_lowering *lowering, const struct shk_filters *f,
+                          const struct shk_variant *variant, const struct tile *tile, struct shk_dispatch *dispatch)
+{
+    bool cpu = shk_lower_device(lowering)->info.type == SHK_DEVICE_CPU;
+    const struct shk_conv *c = &f->conv;
+    uint64_t outputs =
+        (uint64_t)c->batch * (uint32_t)c->output_height * (uint32_t)c->output_width * (uint32_t)c->output_channels;
+    bool alone = variant->form == SHK_FORM_JOINED;
+    if (!alone && (cpu || variant != variants || outputs * f->taps * f->depth > SMALL))
+        return;
+    dispatch->joined = tile->subgroup ? &shk_shader_conv2d_subgroup_joined : &shk_shader_conv2d_joined;
+    dispatch->joined_variant = shk_variant_find(&shk_op_conv2d, "joined");
+    dispatch->joined_alone = alone;
+}
+
 /* Dispatches of at most `per_dispatch` slices each, whose parameters are appended one by one. */
 static void emit(struct shk_lowering *lowering, const struct shk_filters *f, const struct shk_variant *variant,
                  const struct tile *tile, size_t limit, uint32_t epilogue, struct shk_conv_push push,
@@ -322,6 +345,7 @@ static void emit(struct shk_lowering *lowering, const struct shk_filters *f, con
         .push_size = sizeof(push),
     };
     shk_dispatch_linear(&dispatch, shk_div_round_up(push.rows, tile->pixels), LOCAL);
+    allow_joining(lowering, f, variant, tile, &dispatch);
     for (uint32_t s = 0; s < f->slices; s += per_dispatch) {
         uint32_t count = SHK_MIN(per_dispatch, f->slices - s);
         uint32_t offset = shk_lower_params(lowering, packed + s * f->slice_bytes, count * f->slice_bytes,

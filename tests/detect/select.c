@@ -102,7 +102,7 @@ static int32_t add_output(struct shk_builder *b, const struct head *head, uint32
 {
     struct shk_shape shape = head->shapes[i];
     int32_t count = (int32_t)shk_shape_elements(&shape);
-    char name[4];
+    char name[16];
     snprintf(name, sizeof(name), "t%u", i);
     int32_t piece = bytes(b, "piece", head, (struct shk_shape){2, {1, count}});
     bool is_float = head->floats >> i & 1;

@@ -160,6 +160,36 @@ START_TEST(tables_and_a_sum_go_into_groups)
 }
 END_TEST
 
+/* Four heads of one picture and one of another: those with 1x1 filters are one dispatch, the 3x3 ones another. */
+static struct shk_model *several_heads(void)
+{
+    struct net n = net_int8(9);
+    int32_t x = n.x, outputs[5];
+    for (int32_t i = 0; i < 5; i++) {
+        int32_t size = i % 2 ? 3 : 1, filters = 28 + i;
+        int32_t w = net_constant(&n, 4, (int32_t[]){filters, size, size, 9}, 0.002f);
+        outputs[i] = net_tensor(&n, 4, (int32_t[]){1, NET_HEIGHT, NET_WIDTH, filters}, 0.05f, i);
+        net_op(&n, "CONV_2D", (int32_t[]){x, w}, 2, outputs[i], "stride_w=1 stride_h=1");
+        if (i == 2) {
+            n.x = x;
+            net_leaky(&n, 7);
+            x = n.x;
+        }
+    }
+    return net_finish(&n, outputs, 5);
+}
+
+START_TEST(heads_are_one_dispatch)
+{
+    struct shk_model *model = several_heads();
+    ck_assert(setenv("SHRIKE_FORCE_VARIANT", "joined", 1) == 0); /* also on a CPU */
+    /* three heads, of which two are alike; the other picture; a head of each kind */
+    ck_assert_uint_eq(net_dispatches(model, 0), 5);
+    net_check(model, 0, 1, 2, 3, 4, 5);
+    ck_assert(unsetenv("SHRIKE_FORCE_VARIANT") == 0);
+}
+END_TEST
+
 static struct shk_model *everything(void)
 {
     struct net n = net_int8(7);
@@ -495,6 +525,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, a_sum_goes_into_the_convolution_before_it);
     tcase_add_test(tcase, tables_and_a_sum_go_together);
     tcase_add_test(tcase, tables_and_a_sum_go_into_groups);
+    tcase_add_test(tcase, heads_are_one_dispatch);
     tcase_add_test(tcase, every_kind_can_be_switched_off);
     tcase_add_test(tcase, a_sum_goes_into_the_later_branch);
     tcase_add_test(tcase, a_sum_with_a_constant_goes_into_the_convolution);

@@ -110,16 +110,19 @@ SHK_API void shk_model_get_op(const struct shk_model *model, uint32_t index, str
 
 /* What makes ops of a model cost no dispatch of their own, with the same bytes. */
 enum shk_fusion {
-    SHK_FUSION_PAD = 1 << 0,   /* PAD: by the convolution or maximum pool behind it, which reads past the edge instead */
-    SHK_FUSION_ADD = 1 << 1,   /* ADD: by the convolution in front of it, which reads the other operand */
-    /* LEAKY_RELU, LOGISTIC, QUANTIZE from int8 and the like, and what a CONCATENATION does to parts with scales of their
-     * own: by the convolutions in front, also through RESHAPE and CONCATENATION */
+    SHK_FUSION_PAD = 1 << 0, /* PAD: by the convolution or maximum pool behind it, which reads past the edge instead */
+    SHK_FUSION_ADD = 1 << 1, /* ADD: by the convolution in front of it, which reads the other operand */
+    /* LEAKY_RELU, LOGISTIC, QUANTIZE from int8 and the like, and what a CONCATENATION does to parts with scales of
+     * their own: by the convolutions in front, also through RESHAPE and CONCATENATION */
     SHK_FUSION_TABLE = 1 << 2,
     SHK_FUSION_RESHAPE = 1 << 3, /* RESHAPE that cuts channels into rows: by the convolution in front of it */
     SHK_FUSION_INPUT = 1 << 4,   /* QUANTIZE behind the input of a model that takes pictures: by preprocessing */
     /* DEPTHWISE_CONV_2D: by the pointwise CONV_2D behind it, where shk_tune() found that the device is faster so */
     SHK_FUSION_PAIR = 1 << 5,
-    SHK_FUSION_ALL = (1 << 6) - 1,
+    /* Small convolutions that do not depend on each other, as the heads of a detector: in one dispatch, on
+     * devices that are no CPU; they remain ops of their own */
+    SHK_FUSION_HEADS = 1 << 6,
+    SHK_FUSION_ALL = (1 << 7) - 1,
 };
 
 /* into[i]: the op that op i is fused into in a device session with this no_fusion; i itself if it was not fused. An op that
