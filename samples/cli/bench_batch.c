@@ -57,6 +57,7 @@ static int search(struct batch_bench *b)
     struct shk_batch_search_params params = SHK_BATCH_SEARCH_PARAMS_DEFAULT;
     params.session = cli_session_params(&bench->cli);
     params.session.frames_in_flight = bench->in_flight;
+    params.session.detections_only = true;
     params.every_batch = bench->batch.every;
     params.max_batch = bench->batch.max ? bench->batch.max : SHK_MAX_BATCH_SIZE;
     params.latency_budget_ns = b->budget_ns;
