@@ -13,6 +13,7 @@ static enum shk_status create_layouts(struct shk_kernels *kernels, struct shk_er
         {SHK_BINDING_FRAME, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
         {SHK_BINDING_HEADER, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
         {SHK_BINDING_TEXELS, VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
+        {SHK_BINDING_WEIGHTS, VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
     };
     VkDescriptorSetLayoutCreateInfo set_info = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
@@ -74,6 +75,7 @@ void shk_kernels_finish(struct shk_kernels *kernels)
         vkDestroyPipeline(device, kernels->pipelines[i], NULL);
     vkDestroyPipelineCache(device, kernels->cache, NULL);
     vkDestroyBufferView(device, kernels->texels, NULL);
+    vkDestroyBufferView(device, kernels->weights, NULL);
     vkDestroyPipelineLayout(device, kernels->layout, NULL);
     vkDestroyDescriptorSetLayout(device, kernels->set_layout, NULL);
     free(kernels->keys);
@@ -129,7 +131,7 @@ enum shk_status shk_kernels_create_sets(const struct shk_kernels *kernels, uint3
 {
     VkDescriptorPoolSize sizes[] = {
         {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 4 * count},
-        {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, count},
+        {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, 2 * count},
         {VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC, count},
     };
     VkDescriptorPoolCreateInfo info = {
@@ -152,17 +154,29 @@ enum shk_status shk_kernels_create_sets(const struct shk_kernels *kernels, uint3
     return shk_check_vk(result, "descriptor sets", error);
 }
 
-enum shk_status shk_kernels_view_arena(struct shk_kernels *kernels, const struct shk_buffer *arena, struct shk_error *error)
+static enum shk_status view_texels(struct shk_kernels *kernels, const struct shk_buffer *buffer, VkFormat format,
+                                   uint32_t texel, VkBufferView *view, struct shk_error *error)
 {
     VkBufferViewCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
-        .buffer = arena->buffer,
-        .format = VK_FORMAT_R32_UINT,
-        .offset = arena->offset,
-        .range = SHK_MIN(arena->size / 4, (VkDeviceSize)kernels->device->limits.maxTexelBufferElements) * 4,
+        .buffer = buffer->buffer,
+        .format = format,
+        .offset = buffer->offset,
+        .range = SHK_MIN(buffer->size / texel, (VkDeviceSize)kernels->device->limits.maxTexelBufferElements) * texel,
     };
-    return shk_check_vk(vkCreateBufferView(kernels->device->device, &info, NULL, &kernels->texels), "view of the arena",
-                        error);
+    return shk_check_vk(vkCreateBufferView(kernels->device->device, &info, NULL, view), "view of a buffer", error);
+}
+
+enum shk_status shk_kernels_view_arena(struct shk_kernels *kernels, const struct shk_buffer *arena,
+                                       struct shk_error *error)
+{
+    return view_texels(kernels, arena, VK_FORMAT_R32_UINT, 4, &kernels->texels, error);
+}
+
+enum shk_status shk_kernels_view_params(struct shk_kernels *kernels, const struct shk_buffer *params,
+                                        struct shk_error *error)
+{
+    return view_texels(kernels, params, VK_FORMAT_R32G32B32A32_UINT, 16, &kernels->weights, error);
 }
 
 static VkWriteDescriptorSet write_binding(VkDescriptorSet set, uint32_t binding, const VkDescriptorBufferInfo *buffer)
@@ -186,18 +200,20 @@ void shk_kernels_write_set(const struct shk_kernels *kernels, VkDescriptorSet se
         [SHK_BINDING_PARAMS] = {params->buffer, params->offset, params->size},
         [SHK_BINDING_UNIFORM] = {params->buffer, params->offset, uniform_range},
     };
-    VkWriteDescriptorSet writes[SHK_ARRAY_LEN(buffers) + 1];
-    for (uint32_t i = 0; i < SHK_ARRAY_LEN(buffers); i++)
+    const uint32_t count = SHK_ARRAY_LEN(buffers);
+    VkWriteDescriptorSet writes[SHK_ARRAY_LEN(buffers) + 2];
+    for (uint32_t i = 0; i < count; i++)
         writes[i] = write_binding(set, i, &buffers[i]);
-    writes[SHK_ARRAY_LEN(buffers)] = (VkWriteDescriptorSet){
-        .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-        .dstSet = set,
-        .dstBinding = SHK_BINDING_TEXELS,
-        .descriptorCount = 1,
-        .descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER,
-        .pTexelBufferView = &kernels->texels,
-    };
-    vkUpdateDescriptorSets(kernels->device->device, SHK_ARRAY_LEN(writes), writes, 0, NULL);
+    for (uint32_t i = 0; i < 2; i++)
+        writes[count + i] = (VkWriteDescriptorSet){
+            .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+            .dstSet = set,
+            .dstBinding = i ? SHK_BINDING_WEIGHTS : SHK_BINDING_TEXELS,
+            .descriptorCount = 1,
+            .descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER,
+            .pTexelBufferView = i ? &kernels->weights : &kernels->texels,
+        };
+    vkUpdateDescriptorSets(kernels->device->device, kernels->weights ? count + 2 : count + 1, writes, 0, NULL);
 }
 
 void shk_kernels_write_frame(const struct shk_kernels *kernels, VkDescriptorSet set,

@@ -17,7 +17,8 @@ struct shk_kernels {
     VkDescriptorSetLayout set_layout;
     VkPipelineLayout layout;
     VkPipelineCache cache;
-    VkBufferView texels; /* of the arena */
+    VkBufferView texels;  /* of the arena */
+    VkBufferView weights; /* of the parameters; may be none */
     char *cache_path;  /* NULL: not kept */
     size_t cache_size; /* as read or last written */
     /* The table of pipelines and the cache's size are under the mutex: streams are created from any thread. */
@@ -45,6 +46,9 @@ enum shk_status shk_kernels_create_sets(const struct shk_kernels *kernels, uint3
                                         VkDescriptorSet *sets, struct shk_error *error);
 /* Once, before the arena is written into sets. `arena` is aligned to minTexelBufferOffsetAlignment. */
 enum shk_status shk_kernels_view_arena(struct shk_kernels *kernels, const struct shk_buffer *arena, struct shk_error *error);
+/* Likewise: what of the parameters can be texels (SHK_WEIGHTS_TEXELS). */
+enum shk_status shk_kernels_view_params(struct shk_kernels *kernels, const struct shk_buffer *params,
+                                        struct shk_error *error);
 /* Arena and parameters (storage, texels, and uniform window): what the ops use. */
 void shk_kernels_write_set(const struct shk_kernels *kernels, VkDescriptorSet set, const struct shk_buffer *arena,
                            const struct shk_buffer *params, uint32_t uniform_range);

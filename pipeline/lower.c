@@ -186,6 +186,13 @@ uint32_t shk_lower_params(struct shk_lowering *lowering, const void *data, size_
     return (uint32_t)at;
 }
 
+bool shk_lower_fits_texels(const struct shk_lowering *lowering, size_t bytes)
+{
+    size_t end;
+    return shk_add_size(shk_align_up(lowering->size, 16), bytes, &end) &&
+           end / 16 <= lowering->device->limits.maxTexelBufferElements;
+}
+
 static struct shk_lowered *next_dispatch(struct shk_lowering *lowering)
 {
     if (lowering->count == lowering->capacity) {

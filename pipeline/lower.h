@@ -62,6 +62,9 @@ uint32_t shk_lower_scratch(const struct shk_lowering *lowering);
  * the error sticks in the lowering. */
 uint32_t shk_lower_params(struct shk_lowering *lowering, const void *data, size_t bytes, size_t alignment);
 
+/* Whether the next `bytes` of parameters, aligned to 16, can be read as texels, too (SHK_BINDING_WEIGHTS). */
+bool shk_lower_fits_texels(const struct shk_lowering *lowering, size_t bytes);
+
 /* The variant that computes the op which is being lowered; its def has variants. */
 const struct shk_variant *shk_lower_variant(struct shk_lowering *lowering);
 

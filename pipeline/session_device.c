@@ -242,6 +242,8 @@ static enum shk_status create_slots(struct shk_session *session, struct shk_erro
     VkDescriptorSet sets[1 + SHK_MAX_FRAMES_IN_FLIGHT * (SHK_MAX_BATCH + 1)];
     enum shk_status status = shk_kernels_view_arena(&session->kernels, &session->arena, error);
     if (!status)
+        status = shk_kernels_view_params(&session->kernels, &session->weights->buffer, error);
+    if (!status)
         status = shk_kernels_create_sets(&session->kernels, 1 + session->slot_count * per_slot,
                                          &session->descriptor_pool, sets, error);
     if (status)

@@ -9,7 +9,7 @@
 
 size_t shk_variant_weight_bytes(const struct shk_variant *variant, const struct shk_device *device)
 {
-    if (variant->weights == SHK_WEIGHTS_STORAGE)
+    if (variant->weights == SHK_WEIGHTS_STORAGE || variant->weights == SHK_WEIGHTS_TEXELS)
         return SIZE_MAX;
     bool small = variant->weights == SHK_WEIGHTS_UNIFORM16 || device->limits.maxUniformBufferRange < SHK_UNIFORM_MAX;
     return small ? SHK_UNIFORM_MIN : SHK_UNIFORM_MAX;

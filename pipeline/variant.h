@@ -17,6 +17,7 @@ enum shk_weights_from {
     SHK_WEIGHTS_UNIFORM,   /* the uniform window, as large as the device binds */
     SHK_WEIGHTS_UNIFORM16, /* likewise, 16 KiB */
     SHK_WEIGHTS_STORAGE,
+    SHK_WEIGHTS_TEXELS, /* the storage buffer as texels, if the device can address that many; else as it is */
 };
 
 /* How it multiplies. */

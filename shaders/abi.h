@@ -23,6 +23,7 @@
 #define SHK_BINDING_FRAME   3 /* storage buffer: uint words[], what the frame's planes are in (preprocess); survivors (select) */
 #define SHK_BINDING_HEADER  4 /* storage buffer: struct shk_frame_header and tables (preprocess only) */
 #define SHK_BINDING_TEXELS  5 /* uniform texel buffer: the arena again, a word per texel */
+#define SHK_BINDING_WEIGHTS 6 /* uniform texel buffer: the parameters again, a uvec4 per texel */
 
 #define SHK_UNIFORM_ALIGNMENT 256   /* the largest minUniformBufferOffsetAlignment there is */
 #define SHK_TEXEL_ALIGNMENT   256   /* the largest minTexelBufferOffsetAlignment there is */

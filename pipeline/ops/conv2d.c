@@ -18,6 +18,7 @@ SHK_SHADER_DECLARE(conv2d_joined);
 SHK_SHADER_DECLARE(conv2d_storage);
 SHK_SHADER_DECLARE(conv2d_subgroup_joined);
 SHK_SHADER_DECLARE(conv2d_subgroup_storage);
+SHK_SHADER_DECLARE(conv2d_subgroup_texels);
 SHK_SHADER_DECLARE(conv2d_subgroup_uniform16);
 SHK_SHADER_DECLARE(conv2d_subgroup_uniform64);
 SHK_SHADER_DECLARE(conv2d_uniform16);
@@ -138,6 +139,8 @@ static const struct shk_variant variants[] = {
     {"subgroup-16x4", 16, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_SUBGROUP, true, true},
     {"subgroup-24x2", 24, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_SUBGROUP, false, true},
     {"subgroup-24x4", 24, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_SUBGROUP, true, true},
+    {"texels-16x4", 16, 4, SHK_WEIGHTS_TEXELS, SHK_ARITHMETIC_INT, SHK_FORM_SUBGROUP, false, true},
+    {"texels-24x4", 24, 4, SHK_WEIGHTS_TEXELS, SHK_ARITHMETIC_INT, SHK_FORM_SUBGROUP, true, true},
     {"subgroup-float-24x4", 24, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_SUBGROUP, false, true},
     {"dot-8x4", 8, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, true, true},
     {"dot-16x2", 16, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, false, true},
@@ -261,8 +264,19 @@ static bool fits(const struct shk_graph *graph, const struct shk_op *op, const s
 
 /* ---- lowering ---- */
 
+/* Whether weights are read as texels. On a CPU that is as fast as from uniform windows, and one dispatch does with all.
+ */
+static bool reads_texels(const struct shk_lowering *lowering, const struct shk_filters *f,
+                         const struct shk_variant *variant, const struct tile *tile)
+{
+    bool by_rule = variant == variants && shk_lower_device(lowering)->info.type == SHK_DEVICE_CPU;
+    return tile->subgroup && (by_rule || variant->weights == SHK_WEIGHTS_TEXELS) &&
+           shk_lower_fits_texels(lowering, f->slices * f->slice_bytes);
+}
+
 /* By arithmetic and, in a row, where weights are read: a window of 64 KiB, of 16 KiB, storage. */
-static const struct shk_shader *choose_shader(const struct shk_variant *variant, const struct tile *tile, size_t limit)
+static const struct shk_shader *choose_shader(const struct shk_variant *variant, const struct tile *tile, size_t limit,
+                                              bool texels)
 {
     static const struct shk_shader *const shaders[3][3] = {
         {&shk_shader_conv2d_uniform64, &shk_shader_conv2d_uniform16, &shk_shader_conv2d_storage},
@@ -270,6 +284,8 @@ static const struct shk_shader *choose_shader(const struct shk_variant *variant,
         {&shk_shader_conv2d_subgroup_uniform64, &shk_shader_conv2d_subgroup_uniform16,
          &shk_shader_conv2d_subgroup_storage},
     };
+    if (texels)
+        return &shk_shader_conv2d_subgroup_texels;
     uint32_t row = tile->subgroup ? 2 : variant->arithmetic == SHK_ARITHMETIC_DOT ? 1 : 0;
     return shaders[row][limit == SIZE_MAX ? 2 : limit < SHK_UNIFORM_MAX ? 1 : 0];
 }
@@ -334,10 +350,13 @@ static void emit(struct shk_lowering *lowering, const struct shk_filters *f, con
 {
     const struct shk_conv *c = &f->conv;
     bool pointwise = f->taps == 1 && c->stride_height == 1 && c->stride_width == 1;
+    bool texels = reads_texels(lowering, f, variant, tile);
+    if (texels)
+        limit = SIZE_MAX;
     bool uniform = limit != SIZE_MAX;
     uint32_t per_dispatch = (uint32_t)SHK_CLAMP(limit / f->slice_bytes, 1, 65535);
     struct shk_dispatch dispatch = {
-        .shader = choose_shader(variant, tile, limit),
+        .shader = choose_shader(variant, tile, limit, texels),
         .spec = {tile->channels, tile->pixels, pointwise, push.zero_points >> 8 != 0,
                  variant->arithmetic == SHK_ARITHMETIC_FLOAT, epilogue},
         .spec_count = 6,
