@@ -326,8 +326,8 @@ static struct shk_conv_push make_push(const struct shk_filters *f, struct shk_vi
 /* Multiplications and additions of a layer that takes no longer than a few dispatches do by themselves. */
 #define SMALL 2000000
 
-/* The shader that may compute it together with others: the rule of thumb's, and only then. Not on a CPU, where weights
- * that are not in the uniform window cost more than dispatches. */
+/* The shader that may compute it together with others: the rule of thumb's, and only then. Not on a CPU, where it was
+ * measured to be slower. */
 static void allow_joining(const struct shk_lowering *lowering, const struct shk_filters *f,
                           const struct shk_variant *variant, const struct tile *tile, struct shk_dispatch *dispatch)
 {
