@@ -193,6 +193,16 @@ static uint64_t cost_of(const struct shk_filters *f, const struct tile *tile, si
     return (uint64_t)f->slices * f->words * f->parts * (f->channels + 3) * (alone ? 2 : 1);
 }
 
+/* Whether weights are read as texels. On a CPU that is as fast as from uniform windows, and one dispatch does with all.
+ */
+static bool reads_texels(const struct shk_lowering *lowering, const struct shk_filters *f,
+                         const struct shk_variant *variant, const struct tile *tile)
+{
+    bool by_rule = variant == variants && shk_lower_device(lowering)->info.type == SHK_DEVICE_CPU;
+    return tile->subgroup && (by_rule || variant->weights == SHK_WEIGHTS_TEXELS) &&
+           shk_lower_fits_texels(lowering, f->slices * f->slice_bytes);
+}
+
 /* The tile that costs least, if the variant leaves it open. No slices: one does not fit `limit` bytes. */
 static struct shk_filters choose_tile(const struct shk_lowering *lowering, const struct shk_variant *variant,
                                       size_t limit, struct tile *tile)
@@ -215,9 +225,11 @@ static struct shk_filters choose_tile(const struct shk_lowering *lowering, const
         if (!is_in_rule(&rule[i], shk_lower_device(lowering)))
             continue;
         struct shk_filters f = shk_filters_plan(graph, fused->own, fused->row_channels, rule[i].channels, split);
-        if (f.slice_bytes <= limit && cost_of(&f, &rule[i], limit) < best_cost) {
+        size_t own_limit = reads_texels(lowering, &f, variant, &rule[i]) ? SIZE_MAX : limit;
+        uint64_t cost = cost_of(&f, &rule[i], own_limit);
+        if (f.slice_bytes <= own_limit && cost < best_cost) {
             best = f;
-            best_cost = cost_of(&f, &rule[i], limit);
+            best_cost = cost;
             *tile = rule[i];
         }
     }
@@ -263,16 +275,6 @@ static bool fits(const struct shk_graph *graph, const struct shk_op *op, const s
 }
 
 /* ---- lowering ---- */
-
-/* Whether weights are read as texels. On a CPU that is as fast as from uniform windows, and one dispatch does with all.
- */
-static bool reads_texels(const struct shk_lowering *lowering, const struct shk_filters *f,
-                         const struct shk_variant *variant, const struct tile *tile)
-{
-    bool by_rule = variant == variants && shk_lower_device(lowering)->info.type == SHK_DEVICE_CPU;
-    return tile->subgroup && (by_rule || variant->weights == SHK_WEIGHTS_TEXELS) &&
-           shk_lower_fits_texels(lowering, f->slices * f->slice_bytes);
-}
 
 /* By arithmetic and, in a row, where weights are read: a window of 64 KiB, of 16 KiB, storage. */
 static const struct shk_shader *choose_shader(const struct shk_variant *variant, const struct tile *tile, size_t limit,
@@ -351,7 +353,7 @@ static void emit(struct shk_lowering *lowering, const struct shk_filters *f, con
     const struct shk_conv *c = &f->conv;
     bool pointwise = f->taps == 1 && c->stride_height == 1 && c->stride_width == 1;
     bool texels = reads_texels(lowering, f, variant, tile);
-    if (texels)
+    if (texels || f->slice_bytes > limit)
         limit = SIZE_MAX;
     bool uniform = limit != SIZE_MAX;
     uint32_t per_dispatch = (uint32_t)SHK_CLAMP(limit / f->slice_bytes, 1, 65535);
