@@ -12,7 +12,7 @@ SHK_SHADER_DECLARE(loads);
 #define LOCAL       64
 #define INVOCATIONS 8192u
 #define WORDS       65536u /* of the arena */
-#define RUNS        5
+#define RUNS        12
 
 static const char *const notes[2] = {"loads\tstorage", "loads\ttexels"};
 
