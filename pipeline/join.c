@@ -18,8 +18,9 @@ static bool can_join(const struct shk_lowering *lowering, const struct shk_lower
     if (dispatch->skipped || !dispatch->joined || groups_of(dispatch) > MAX_GROUPS)
         return false;
     const struct shk_op_def *def = lowering->graph->ops[dispatch->op].def;
-    return dispatch->joined_alone || (!(lowering->params->no_fusion & SHK_FUSION_HEADS) &&
-                                      !shk_variant_is_dropped(dispatch->joined_variant, def, lowering->device));
+    bool chosen = lowering->used[dispatch->op] == dispatch->joined_variant;
+    return chosen || (!(lowering->params->no_fusion & SHK_FUSION_HEADS) &&
+                      !shk_variant_is_dropped(dispatch->joined_variant, def, lowering->device));
 }
 
 static bool are_alike(const struct shk_lowered *a, const struct shk_lowered *b)
@@ -28,7 +29,7 @@ static bool are_alike(const struct shk_lowered *a, const struct shk_lowered *b)
            memcmp(a->spec, b->spec, a->spec_count * sizeof(a->spec[0])) == 0;
 }
 
-/* Makes `parts`, all before `end`, parts of the first. */
+/* Makes these dispatches, in their order, parts of the first. */
 static void join(struct shk_lowering *lowering, const uint32_t *parts, uint32_t count)
 {
     struct shk_lowered *first = &lowering->dispatches[parts[0]];
@@ -70,7 +71,7 @@ static void join_from(struct shk_lowering *lowering, uint32_t i, uint32_t end, u
             groups += groups_of(&dispatches[k]);
             parts[count++] = k;
         }
-    if (count > 1 || dispatches[i].joined_alone)
+    if (count > 1 || lowering->used[dispatches[i].op] == dispatches[i].joined_variant)
         join(lowering, parts, count);
 }
 

@@ -8,7 +8,8 @@
 
 #include "lowering.h"
 
-/* After everything is lowered. Not with SHK_FUSION_HEADS switched off, unless a dispatch has `joined_alone`. */
+/* After everything is lowered. With SHK_FUSION_HEADS switched off only ops that are computed by the `joined_variant` as
+ * their own; these also one by one. */
 void shk_lowering_join(struct shk_lowering *lowering);
 
 #endif

@@ -219,7 +219,6 @@ void shk_lowered_from(struct shk_lowered *lowered, const struct shk_dispatch *di
         .barrier = true,
         .joined = dispatch->joined,
         .joined_variant = dispatch->joined_variant,
-        .joined_alone = dispatch->joined_alone,
     };
     for (uint32_t i = 0; i < 3; i++) {
         lowered->spec[i] = SHK_MAX(dispatch->local_size[i], 1u);

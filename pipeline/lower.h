@@ -32,11 +32,9 @@ struct shk_dispatch {
     const void *push;
     uint32_t push_size; /* multiple of 4, at most 128 */
     uint32_t uniform_offset; /* bytes into the parameter buffer at which binding SHK_BINDING_UNIFORM starts */
-    /* NULL, or the shader that computes several dispatches like this one in one (join.h), as that variant of the op
-     * does; `joined_alone`: also if there is no other. */
+    /* NULL, or the shader that computes several dispatches like this one in one (join.h), as that variant does. */
     const struct shk_shader *joined;
     const struct shk_variant *joined_variant;
-    bool joined_alone;
 };
 
 /* Fused (fuse.h). */

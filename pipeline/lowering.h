@@ -21,7 +21,6 @@ struct shk_lowered {
     bool skipped;        /* an earlier one does it as well (join.h) */
     const struct shk_shader *joined; /* as struct shk_dispatch has them */
     const struct shk_variant *joined_variant;
-    bool joined_alone;
     VkPipeline pipeline; /* the kernel set's, filled in by shk_kernels_build() */
 };
 

@@ -193,8 +193,7 @@ static uint64_t cost_of(const struct shk_filters *f, const struct tile *tile, si
     return (uint64_t)f->slices * f->words * f->parts * (f->channels + 3) * (alone ? 2 : 1);
 }
 
-/* Whether weights are read as texels. On a CPU that is as fast as from uniform windows, and one dispatch does with all.
- */
+/* Whether weights are read as texels. On a CPU that is as fast as from uniform windows, and takes one dispatch. */
 static bool reads_texels(const struct shk_lowering *lowering, const struct shk_filters *f,
                          const struct shk_variant *variant, const struct tile *tile)
 {
@@ -337,12 +336,10 @@ static void allow_joining(const struct shk_lowering *lowering, const struct shk_
     const struct shk_conv *c = &f->conv;
     uint64_t outputs =
         (uint64_t)c->batch * (uint32_t)c->output_height * (uint32_t)c->output_width * (uint32_t)c->output_channels;
-    bool alone = variant->form == SHK_FORM_JOINED;
-    if (!alone && (cpu || variant != variants || outputs * f->taps * f->depth > SMALL))
+    if (variant->form != SHK_FORM_JOINED && (cpu || variant != variants || outputs * f->taps * f->depth > SMALL))
         return;
     dispatch->joined = tile->subgroup ? &shk_shader_conv2d_subgroup_joined : &shk_shader_conv2d_joined;
     dispatch->joined_variant = shk_variant_find(&shk_op_conv2d, "joined");
-    dispatch->joined_alone = alone;
 }
 
 /* Dispatches of at most `per_dispatch` slices each, whose parameters are appended one by one. */
