@@ -106,7 +106,6 @@ struct shk_boxes_rows shk_boxes_rows(const struct shk_decode *frame, uint32_t ou
 {
     const struct shk_detector *d = frame->detector;
     const struct shk_survivors *survivors = frame->survivors ? &frame->survivors[output] : NULL;
-    struct shk_candidate_layout layout = d->def->layout(d, frame->graph, output, shk_score_threshold(frame->params));
     struct shk_boxes_rows rows = {.values = shk_boxes_values(frame, output)};
     if (survivors && survivors->list) {
         rows.count = survivors->count;
@@ -118,6 +117,7 @@ struct shk_boxes_rows shk_boxes_rows(const struct shk_decode *frame, uint32_t ou
             rows.values.quantized = survivors->values;
         return rows;
     }
+    struct shk_candidate_layout layout = d->def->layout(d, frame->graph, output, shk_score_threshold(frame->params));
     rows.count = layout.count;
     rows.step = layout.columns ? layout.count : 1;
     rows.stride = layout.columns ? 1 : layout.values;

@@ -11,27 +11,16 @@ SHK_SHADER_DECLARE(conv2d_rows_uniform64);
 #define LOCAL 32 /* invocations in a workgroup */
 
 /* Everything but the loop over input words is unrolled: what a driver compiles in a fraction of a second. */
-#define MAX_COLUMNS  16
 #define MAX_PRODUCTS 300 /* of a word and the weights of four channels */
 #define MAX_WORDS    8   /* with more, the other kernels load less per product */
-
-static bool is_small(const struct shk_conv *c, const struct shk_variant *variant)
-{
-    uint32_t columns = (variant->pixels - 1u) * (uint32_t)c->stride_width + (uint32_t)c->kernel_width;
-    uint32_t lines = (variant->rows - 1u) * (uint32_t)c->stride_height + (uint32_t)c->kernel_height;
-    uint32_t outputs = variant->channels / 4u * variant->pixels * variant->rows;
-    return columns <= MAX_COLUMNS && lines <= MAX_COLUMNS &&
-           outputs * (uint32_t)c->kernel_width * (uint32_t)c->kernel_height <= MAX_PRODUCTS;
-}
 
 bool shk_conv2d_rows_fits(const struct shk_graph *graph, const struct shk_op *op, const struct shk_device *device,
                           const struct shk_variant *variant)
 {
     struct shk_filters f = shk_filters_plan(graph, op, 0, variant->channels, false);
-    const struct shk_conv *c = &f.conv;
-    return f.parts == 1 && f.words <= MAX_WORDS && c->dilation_height == 1 && c->dilation_width == 1 &&
-           c->stride_height <= MAX_COLUMNS && c->stride_width <= MAX_COLUMNS && c->kernel_height <= MAX_COLUMNS &&
-           c->kernel_width <= MAX_COLUMNS && is_small(c, variant) &&
+    uint32_t products = MAX_PRODUCTS / (variant->channels / 4u);
+    return f.parts == 1 && f.words <= MAX_WORDS &&
+           shk_conv_unrolls(&f.conv, variant->pixels, variant->rows, products) &&
            f.slice_bytes <= shk_variant_weight_bytes(variant, device);
 }
 

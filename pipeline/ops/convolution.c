@@ -210,6 +210,18 @@ bool shk_conv_exact_in_float(const int8_t *weights, uint32_t filters, size_t siz
     return true;
 }
 
+bool shk_conv_unrolls(const struct shk_conv *c, uint32_t pixels, uint32_t rows, uint32_t products)
+{
+    const int32_t most = SHK_CONV_UNROLLED;
+    if (c->dilation_width != 1 || c->dilation_height != 1 || c->stride_width > most || c->stride_height > most ||
+        c->kernel_width > most || c->kernel_height > most)
+        return false;
+    uint32_t columns = (pixels - 1) * (uint32_t)c->stride_width + (uint32_t)c->kernel_width;
+    uint32_t lines = (rows - 1) * (uint32_t)c->stride_height + (uint32_t)c->kernel_height;
+    return columns <= SHK_CONV_UNROLLED && lines <= SHK_CONV_UNROLLED &&
+           pixels * rows * (uint32_t)c->kernel_width * (uint32_t)c->kernel_height <= products;
+}
+
 int8_t shk_conv_output(const struct shk_conv *conv, struct shk_multiplier multiplier, int32_t sum)
 {
     int64_t y = (int64_t)shk_mbqm(sum, multiplier) + conv->output_zero_point;

@@ -65,6 +65,11 @@ int32_t shk_conv_fold_bias(const struct shk_conv *conv, uint32_t channel, int32_
  * floats compute exactly, in whatever order. Filter o is weights[o * filter_stride + i * stride], i < size. */
 bool shk_conv_exact_in_float(const int8_t *weights, uint32_t filters, size_t size, size_t filter_stride, size_t stride);
 
+/* Whether `rows` x `pixels` neighbouring outputs suit a kernel that is unrolled and keeps what they read in registers:
+ * no dilation, at most SHK_CONV_UNROLLED inputs in either direction, and at most `products` of an input and a tap. */
+#define SHK_CONV_UNROLLED 16
+bool shk_conv_unrolls(const struct shk_conv *conv, uint32_t pixels, uint32_t rows, uint32_t products);
+
 /* The value, clamped, of an output whose products sum to `sum`. */
 int8_t shk_conv_output(const struct shk_conv *conv, struct shk_multiplier multiplier, int32_t sum);
 

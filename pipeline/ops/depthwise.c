@@ -162,22 +162,16 @@ struct tile {
 };
 
 /* Everything is unrolled: what a driver compiles in a fraction of a second, of registers that are not all spilled. */
-#define MAX_COLUMNS  16
 #define MAX_PRODUCTS 400
 
 static bool tile_fits(const struct shk_conv *c, struct tile tile)
 {
-    uint32_t columns = (tile.pixels - 1) * (uint32_t)c->stride_width + (uint32_t)c->kernel_width;
-    uint32_t lines = (tile.rows - 1) * (uint32_t)c->stride_height + (uint32_t)c->kernel_height;
-    uint32_t products = tile.pixels * tile.rows * (uint32_t)c->kernel_width * (uint32_t)c->kernel_height;
-    return columns <= MAX_COLUMNS && lines <= MAX_COLUMNS && products <= MAX_PRODUCTS;
+    return shk_conv_unrolls(c, tile.pixels, tile.rows, MAX_PRODUCTS);
 }
 
 static bool is_regular(const struct shk_conv *c)
 {
-    return c->input_channels == c->output_channels && c->dilation_width == 1 && c->dilation_height == 1 &&
-           c->stride_width <= MAX_COLUMNS && c->stride_height <= MAX_COLUMNS && c->kernel_width <= MAX_COLUMNS &&
-           c->kernel_height <= MAX_COLUMNS && tile_fits(c, (struct tile){1, 1});
+    return c->input_channels == c->output_channels && tile_fits(c, (struct tile){1, 1});
 }
 
 /* The rule of thumb: on a CPU tall tiles, as loads are dear; elsewhere many invocations. */
