@@ -25,6 +25,8 @@ GType engine_fusion_get_type(void)
         {SHK_FUSION_RESHAPE, "RESHAPE of channels into the convolution in front of it", "reshape"},
         {SHK_FUSION_INPUT, "QUANTIZE of the input into preprocessing", "input"},
         {SHK_FUSION_PAIR, "DEPTHWISE_CONV_2D into the pointwise one behind it, where the tuner chose so", "pair"},
+        {SHK_FUSION_INVERTED, "Such a pair and the pointwise CONV_2D in front into one, where the tuner chose so",
+         "inverted"},
         {SHK_FUSION_HEADS, "Small convolutions that do not depend on each other into one dispatch", "heads"},
         {0, NULL, NULL},
     };

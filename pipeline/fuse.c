@@ -88,7 +88,12 @@ static void clear_absorbed(struct shk_fused *fused)
             fused->graph.ops[i].input_count = fused->graph.ops[i].output_count = 0;
 }
 
-static void fuse(struct shk_fused *fused, uint32_t without, const bool *pairs)
+static enum shk_fusion fusion_of(enum shk_chain chain)
+{
+    return chain == SHK_CHAIN_PAIR ? SHK_FUSION_PAIR : SHK_FUSION_INVERTED;
+}
+
+static void fuse(struct shk_fused *fused, uint32_t without, const enum shk_chain *chains)
 {
     if (!(without & SHK_FUSION_INPUT))
         shk_fuse_input(fused);
@@ -103,14 +108,14 @@ static void fuse(struct shk_fused *fused, uint32_t without, const bool *pairs)
             shk_fuse_add(fused, i);
         if (!(without & SHK_FUSION_RESHAPE))
             shk_fuse_reshape(fused, i);
-        if (pairs && pairs[i] && !(without & SHK_FUSION_PAIR))
-            shk_fuse_pair(fused, i);
+        if (chains && chains[i] != SHK_CHAIN_NONE && !(without & fusion_of(chains[i])))
+            shk_fuse_chain(fused, i, chains[i]);
     }
     clear_absorbed(fused);
 }
 
-enum shk_status shk_fuse(const struct shk_graph *graph, uint32_t without, const bool *pairs, struct shk_fused **out,
-                         struct shk_error *error)
+enum shk_status shk_fuse(const struct shk_graph *graph, uint32_t without, const enum shk_chain *chains,
+                         struct shk_fused **out, struct shk_error *error)
 {
     struct shk_fused *fused = calloc(1, sizeof(*fused));
     if (!fused)
@@ -123,22 +128,29 @@ enum shk_status shk_fuse(const struct shk_graph *graph, uint32_t without, const 
     memcpy(fused->graph.tensors, graph->tensors, graph->tensor_count * sizeof(*graph->tensors));
     find_users(fused);
     copy_ops(fused);
-    fuse(fused, without, pairs);
+    fuse(fused, without, chains);
     *out = fused;
     return SHK_OK;
 }
 
-enum shk_status shk_fuse_pairs(const struct shk_graph *graph, uint32_t without, struct shk_fused **fused,
-                               struct shk_error *error)
+enum shk_status shk_fuse_chains(const struct shk_graph *graph, uint32_t without, enum shk_chain chain,
+                                struct shk_fused **fused, struct shk_error *error)
 {
-    size_t bytes = SHK_MAX(graph->op_count, 1u) * sizeof(bool);
-    bool *pairs = malloc(bytes);
-    if (!pairs)
-        return shk_fail_oom(error, bytes, "fusion");
-    memset(pairs, true, bytes);
-    enum shk_status status = shk_fuse(graph, without, pairs, fused, error);
-    free(pairs);
+    size_t count = SHK_MAX(graph->op_count, 1u);
+    enum shk_chain *chains = malloc(count * sizeof(*chains));
+    if (!chains)
+        return shk_fail_oom(error, count * sizeof(*chains), "fusion");
+    for (size_t i = 0; i < count; i++)
+        chains[i] = chain;
+    enum shk_status status = shk_fuse(graph, without, chains, fused, error);
+    free(chains);
     return status;
+}
+
+enum shk_chain shk_fused_chain(const struct shk_fused *fused, uint32_t i)
+{
+    const struct shk_fused_op *f = &fused->ops[i];
+    return f->expand ? SHK_CHAIN_INVERTED : f->depthwise ? SHK_CHAIN_PAIR : SHK_CHAIN_NONE;
 }
 
 void shk_fuse_destroy(struct shk_fused **fused)

@@ -25,6 +25,8 @@ struct shk_fused_op {
     uint32_t into;
     /* NULL, or the DEPTHWISE_CONV_2D, as the model has it, whose output it would read: it computes that, too. */
     const struct shk_op *depthwise;
+    /* NULL, or the CONV_2D, as the model has it, whose output that would read: it computes that, too. */
+    const struct shk_op *expand;
     /* What it does besides. Rows and columns of padding at the top and at the left of what it reads: */
     int32_t pad_top, pad_left; /* with `depthwise`: of what that reads */
     /* ... then with each value that it computes, in this order, ... */
@@ -48,15 +50,17 @@ struct shk_fused {
     int8_t (*tables)[2][256]; /* per op: before, after */
 };
 
-/* `without`: bits of enum shk_fusion that are left out. `pairs`: per op, whether a depthwise convolution in front of it is to
- * go into it; NULL: nowhere. `graph` is checked and must outlive *fused.
- * Errors: out of memory. */
-enum shk_status shk_fuse(const struct shk_graph *graph, uint32_t without, const bool *pairs, struct shk_fused **fused,
-                         struct shk_error *error);
-/* With every pair that the graph allows. */
-enum shk_status shk_fuse_pairs(const struct shk_graph *graph, uint32_t without, struct shk_fused **fused,
-                               struct shk_error *error);
+/* `without`: bits of enum shk_fusion that are left out. `chains`: per op, which convolutions in front of it are to go
+ * into it, if there are such; NULL: nowhere any. `graph` is checked and must outlive *fused. Errors: out of memory. */
+enum shk_status shk_fuse(const struct shk_graph *graph, uint32_t without, const enum shk_chain *chains,
+                         struct shk_fused **fused, struct shk_error *error);
+/* With every chain of that kind that the graph allows. */
+enum shk_status shk_fuse_chains(const struct shk_graph *graph, uint32_t without, enum shk_chain chain,
+                                struct shk_fused **fused, struct shk_error *error);
 void shk_fuse_destroy(struct shk_fused **fused);
+
+/* What op `i` absorbed. */
+enum shk_chain shk_fused_chain(const struct shk_fused *fused, uint32_t i);
 
 /* What the QUANTIZE makes of values of the model's input, which are one in a word: nothing, if there is none. */
 void shk_fused_quantize_levels(const struct shk_fused *fused, uint32_t *levels, uint32_t count);
@@ -73,7 +77,7 @@ void shk_fuse_table(struct shk_fused *fused, uint32_t i);
 void shk_fuse_scales(struct shk_fused *fused, uint32_t i); /* of a concatenation's inputs */
 void shk_fuse_add(struct shk_fused *fused, uint32_t i);
 void shk_fuse_reshape(struct shk_fused *fused, uint32_t i);
-void shk_fuse_pair(struct shk_fused *fused, uint32_t i);
+void shk_fuse_chain(struct shk_fused *fused, uint32_t i, enum shk_chain chain);
 
 /* The op that writes `tensor` as things stand, if it writes nothing else and one input only reads it; else UINT32_MAX. */
 uint32_t shk_fuse_writer(const struct shk_fused *fused, uint32_t tensor);

@@ -115,10 +115,10 @@ static uint32_t sticky(struct shk_lowering *lowering, enum shk_status status)
     return UINT32_MAX;
 }
 
-/* Kernels of pairs are for pairs. */
+/* Kernels of chains are for such chains. */
 static bool is_for(const struct shk_lowering *lowering, const struct shk_variant *variant)
 {
-    return variant && (variant->form == SHK_FORM_PAIR) == (lowering->fused->ops[lowering->op].depthwise != NULL);
+    return variant && shk_variant_chain(variant) == shk_fused_chain(lowering->fused, lowering->op);
 }
 
 static bool can_use(const struct shk_lowering *lowering, const struct shk_op *op, const struct shk_variant *variant)

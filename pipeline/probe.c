@@ -21,17 +21,36 @@ void shk_probe_key(const struct shk_graph *graph, const struct shk_op *op, char 
              detail, x->legacy_uint8 ? " uint8" : "");
 }
 
-void shk_probe_pair_key(const struct shk_graph *graph, const struct shk_op *depthwise, const struct shk_op *op,
-                        char key[SHK_PROBE_KEY])
+struct shk_probe_chain shk_probe_chain_of(const struct shk_fused *fused, uint32_t i)
 {
-    char in[64], taps[64], weights[64], out[64], first[96] = "", second[96] = "";
-    const struct shk_tensor *x = shk_op_input(graph, depthwise, 0);
+    const struct shk_fused_op *f = &fused->ops[i];
+    struct shk_probe_chain chain = {.count = 0};
+    if (f->expand)
+        chain.ops[chain.count++] = f->expand;
+    if (f->depthwise)
+        chain.ops[chain.count++] = f->depthwise;
+    chain.ops[chain.count++] = f->own;
+    return chain;
+}
+
+void shk_probe_chain_key(const struct shk_graph *graph, const struct shk_probe_chain *chain, char key[SHK_PROBE_KEY])
+{
+    char in[64], expand[72] = "", taps[64], weights[64], out[64], first[96] = "", second[96] = "";
+    const struct shk_tensor *x = shk_op_input(graph, chain->ops[0], 0);
+    if (chain->count == 1) {
+        shk_probe_key(graph, chain->ops[0], key);
+        return;
+    }
+    const struct shk_op *depthwise = chain->ops[chain->count - 2], *last = chain->ops[chain->count - 1];
     depthwise->def->describe(graph, depthwise, first, sizeof(first));
-    op->def->describe(graph, op, second, sizeof(second));
-    snprintf(key, SHK_PROBE_KEY, SHK_PROBE_PAIR "%s * %s %s * %s %s = %s%s", shk_shape_string(&x->shape, in),
+    last->def->describe(graph, last, second, sizeof(second));
+    if (chain->count > 2)
+        snprintf(expand, sizeof(expand), " * %s", shk_shape_string(&shk_op_input(graph, chain->ops[0], 1)->shape, in));
+    snprintf(key, SHK_PROBE_KEY, "%s%s%s * %s %s * %s %s = %s%s",
+             chain->count > 2 ? SHK_PROBE_INVERTED : SHK_PROBE_PAIR, shk_shape_string(&x->shape, in), expand,
              shk_shape_string(&shk_op_input(graph, depthwise, 1)->shape, taps), first,
-             shk_shape_string(&shk_op_input(graph, op, 1)->shape, weights), second,
-             shk_shape_string(&shk_op_output(graph, op, 0)->shape, out), x->legacy_uint8 ? " uint8" : "");
+             shk_shape_string(&shk_op_input(graph, last, 1)->shape, weights), second,
+             shk_shape_string(&shk_op_output(graph, last, 0)->shape, out), x->legacy_uint8 ? " uint8" : "");
 }
 
 /* ---- the model ---- */
@@ -62,38 +81,57 @@ static enum shk_status copy_tensor(struct shk_graph *graph, const struct shk_ten
     return status;
 }
 
-static int32_t shrink(int32_t size, int32_t kernel, int32_t stride, int32_t dilation)
+static int32_t shrink(int32_t size, int32_t kernel, int32_t stride, int32_t dilation, int32_t outputs)
 {
-    int64_t enough = ((int64_t)kernel - 1) * dilation + 1 + 4 * (int64_t)stride;
+    int64_t enough = ((int64_t)kernel - 1) * dilation + 1 + ((int64_t)outputs - 1) * stride;
     return (int32_t)SHK_MIN(size, enough);
 }
 
-/* Shapes of input and output of a convolution over a part of the picture. */
-static void small_shapes(const struct shk_graph *graph, const struct shk_op *op, struct shk_shape *in,
-                         struct shk_shape *out)
+/* Pixels of a small picture's outputs in either direction: edges and what is between. Of a chain, which is computed in
+ * tiles: more than one. */
+#define SMALL       5
+#define SMALL_CHAIN 10
+
+static bool is_convolution(const struct shk_graph *graph, const struct shk_op *op)
+{
+    return op->def->attrs_size == sizeof(struct shk_conv_attrs) && shk_op_input(graph, op, 0)->shape.rank == 4;
+}
+
+/* A part of the picture that `op`, a convolution, reads. */
+static void shrink_input(const struct shk_graph *graph, const struct shk_op *op, int32_t outputs, struct shk_shape *in)
 {
     const struct shk_conv_attrs *a = op->attrs;
     const int32_t *w = shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape.dims;
-    in->dims[0] = out->dims[0] = 1;
-    in->dims[1] = shrink(in->dims[1], w[1], a->stride_height, a->dilation_height);
-    in->dims[2] = shrink(in->dims[2], w[2], a->stride_width, a->dilation_width);
-    out->dims[1] = shk_window_compute(in->dims[1], w[1], a->stride_height, a->dilation_height, a->padding).output;
-    out->dims[2] = shk_window_compute(in->dims[2], w[2], a->stride_width, a->dilation_width, a->padding).output;
+    in->dims[0] = 1;
+    in->dims[1] = shrink(in->dims[1], w[1], a->stride_height, a->dilation_height, outputs);
+    in->dims[2] = shrink(in->dims[2], w[2], a->stride_width, a->dilation_width, outputs);
 }
 
-static enum shk_status fill_graph(struct shk_graph *to, const struct shk_graph *graph, const struct shk_op *op,
-                                  bool small, struct shk_error *error)
+/* What a convolution makes of a picture of that shape. */
+static struct shk_shape output_shape(const struct shk_graph *graph, const struct shk_op *op, const struct shk_shape *in)
 {
-    struct shk_shape in = shk_op_input(graph, op, 0)->shape, out = shk_op_output(graph, op, 0)->shape;
-    uint32_t inputs[3] = {SHK_TENSOR_NONE, SHK_TENSOR_NONE, SHK_TENSOR_NONE}, output;
+    const struct shk_conv_attrs *a = op->attrs;
+    const int32_t *w = shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape.dims;
+    struct shk_shape out = shk_op_output(graph, op, 0)->shape;
+    out.dims[0] = in->dims[0];
+    out.dims[1] = shk_window_compute(in->dims[1], w[1], a->stride_height, a->dilation_height, a->padding).output;
+    out.dims[2] = shk_window_compute(in->dims[2], w[2], a->stride_width, a->dilation_width, a->padding).output;
+    return out;
+}
+
+/* The op with its constants behind tensor `input` of `to`. */
+static enum shk_status copy_op(struct shk_graph *to, const struct shk_graph *graph, const struct shk_op *op,
+                               uint32_t input, struct shk_error *error)
+{
+    uint32_t inputs[3] = {input, SHK_TENSOR_NONE, SHK_TENSOR_NONE}, output;
+    struct shk_shape out = shk_op_output(graph, op, 0)->shape;
     struct shk_op *copy;
-    bool convolution = op->def->attrs_size == sizeof(struct shk_conv_attrs) && in.rank == 4;
-    if (small && convolution)
-        small_shapes(graph, op, &in, &out);
+    if (is_convolution(graph, op))
+        out = output_shape(graph, op, &to->tensors[input].shape);
     enum shk_status status = SHK_OK;
-    for (uint32_t i = 0; i < op->input_count && i < 3 && !status; i++)
+    for (uint32_t i = 1; i < op->input_count && i < 3 && !status; i++)
         if (op->inputs[i] != SHK_TENSOR_NONE)
-            status = copy_tensor(to, &graph->tensors[op->inputs[i]], i == 0 ? &in : NULL, &inputs[i], error);
+            status = copy_tensor(to, &graph->tensors[op->inputs[i]], NULL, &inputs[i], error);
     if (!status)
         status = copy_tensor(to, shk_op_output(graph, op, 0), &out, &output, error);
     if (!status)
@@ -101,7 +139,23 @@ static enum shk_status fill_graph(struct shk_graph *to, const struct shk_graph *
     if (status)
         return status;
     memcpy(copy->attrs, op->attrs, op->def->attrs_size);
-    return shk_graph_set_io(to, inputs, 1, &output, 1, error);
+    uint32_t first = to->input_count ? to->inputs[0] : input;
+    return shk_graph_set_io(to, &first, 1, &output, 1, error);
+}
+
+static enum shk_status fill_graph(struct shk_graph *to, const struct shk_graph *graph,
+                                  const struct shk_probe_chain *chain, bool small, struct shk_error *error)
+{
+    struct shk_shape in = shk_op_input(graph, chain->ops[0], 0)->shape;
+    /* of a chain, what has a window is the depthwise convolution */
+    const struct shk_op *widest = chain->ops[chain->count > 1 ? chain->count - 2 : 0];
+    uint32_t input;
+    if (small && is_convolution(graph, widest))
+        shrink_input(graph, widest, chain->count > 1 ? SMALL_CHAIN : SMALL, &in);
+    enum shk_status status = copy_tensor(to, shk_op_input(graph, chain->ops[0], 0), &in, &input, error);
+    for (uint32_t i = 0; i < chain->count && !status; i++)
+        status = copy_op(to, graph, chain->ops[i], i == 0 ? input : to->outputs[0], error);
+    return status;
 }
 
 /* Adds an op of one or two inputs behind the model's output, which takes its place. */
@@ -118,28 +172,6 @@ static enum shk_status append(struct shk_graph *to, const struct shk_op_spelling
         return status;
     if (attrs)
         memcpy(op->attrs, attrs, op->def->attrs_size);
-    return shk_graph_set_io(to, to->inputs, to->input_count, &output, 1, error);
-}
-
-/* The CONV_2D of 1 x 1 behind a depthwise convolution. */
-static enum shk_status append_pointwise(struct shk_graph *to, const struct shk_graph *graph, const struct shk_op *op,
-                                        struct shk_error *error)
-{
-    uint32_t inputs[3] = {to->outputs[0], SHK_TENSOR_NONE, SHK_TENSOR_NONE}, output;
-    struct shk_shape shape = to->tensors[to->outputs[0]].shape;
-    struct shk_op *copy;
-    enum shk_status status = SHK_OK;
-    shape.dims[3] = shk_op_output(graph, op, 0)->shape.dims[3];
-    for (uint32_t i = 1; i < op->input_count && i < 3 && !status; i++)
-        if (op->inputs[i] != SHK_TENSOR_NONE)
-            status = copy_tensor(to, &graph->tensors[op->inputs[i]], NULL, &inputs[i], error);
-    if (!status)
-        status = copy_tensor(to, shk_op_output(graph, op, 0), &shape, &output, error);
-    if (!status)
-        status = shk_graph_add_op(to, op->spelling, inputs, op->input_count, &output, 1, &copy, error);
-    if (status)
-        return status;
-    memcpy(copy->attrs, op->attrs, op->def->attrs_size);
     return shk_graph_set_io(to, to->inputs, to->input_count, &output, 1, error);
 }
 
@@ -174,9 +206,8 @@ static enum shk_status fused_model(const struct shk_fused *fused, uint32_t op, s
     struct shk_graph *some = shk_graph_create(fused->own->name);
     if (!some)
         return shk_fail_oom(error, sizeof(*some), "a graph");
-    enum shk_status status = fill_graph(some, fused->own, f->depthwise ? f->depthwise : f->own, true, error);
-    if (!status && f->depthwise)
-        status = append_pointwise(some, fused->own, f->own, error);
+    struct shk_probe_chain chain = shk_probe_chain_of(fused, op);
+    enum shk_status status = fill_graph(some, fused->own, &chain, true, error);
     if (!status && f->before)
         status = append_table(some, error);
     if (!status && f->add)
@@ -189,32 +220,16 @@ static enum shk_status fused_model(const struct shk_fused *fused, uint32_t op, s
     return status;
 }
 
-enum shk_status shk_probe_model(const struct shk_graph *graph, const struct shk_op *op, bool small,
+enum shk_status shk_probe_model(const struct shk_graph *graph, const struct shk_probe_chain *chain,
                                 struct shk_model **model, struct shk_error *error)
 {
-    struct shk_graph *one = shk_graph_create(graph->name);
-    if (!one)
-        return shk_fail_oom(error, sizeof(*one), "a graph");
-    enum shk_status status = fill_graph(one, graph, op, small, error);
+    struct shk_graph *part = shk_graph_create(graph->name);
+    if (!part)
+        return shk_fail_oom(error, sizeof(*part), "a graph");
+    enum shk_status status = fill_graph(part, graph, chain, false, error);
     if (!status)
-        return shk_model_from_graph(&one, model, error);
-    shk_graph_destroy(&one);
-    return status;
-}
-
-enum shk_status shk_probe_pair_model(const struct shk_graph *graph, const struct shk_op *depthwise,
-                                     const struct shk_op *op, bool small, struct shk_model **model,
-                                     struct shk_error *error)
-{
-    struct shk_graph *two = shk_graph_create(graph->name);
-    if (!two)
-        return shk_fail_oom(error, sizeof(*two), "a graph");
-    enum shk_status status = fill_graph(two, graph, depthwise, small, error);
-    if (!status)
-        status = append_pointwise(two, graph, op, error);
-    if (!status)
-        return shk_model_from_graph(&two, model, error);
-    shk_graph_destroy(&two);
+        return shk_model_from_graph(&part, model, error);
+    shk_graph_destroy(&part);
     return status;
 }
 

@@ -8,22 +8,28 @@
 
 #define SHK_PROBE_KEY 256
 
+struct shk_fused;
+
 /* What makes two ops the same work: op, shapes, attributes, types. Printable, no tabs, at most SHK_PROBE_KEY. */
 void shk_probe_key(const struct shk_graph *graph, const struct shk_op *op, char key[SHK_PROBE_KEY]);
 
-/* The op with its weights, alone. `small`: of pictures no more than a few pixels, so that the C reference is quick.
- * Errors: out of memory. */
-enum shk_status shk_probe_model(const struct shk_graph *graph, const struct shk_op *op, bool small,
-                                struct shk_model **model, struct shk_error *error);
+/* Ops that one kernel computes, in their order: an op alone, or with those in front of it that it absorbed. */
+struct shk_probe_chain {
+    const struct shk_op *ops[3];
+    uint32_t count;
+};
 
-/* A CONV_2D with the depthwise convolution in front of it: what makes two pairs the same work, and the two alone. Keys of
- * pairs begin with SHK_PROBE_PAIR, those of ops do not. */
-#define SHK_PROBE_PAIR "PAIR "
-void shk_probe_pair_key(const struct shk_graph *graph, const struct shk_op *depthwise, const struct shk_op *op,
-                        char key[SHK_PROBE_KEY]);
-enum shk_status shk_probe_pair_model(const struct shk_graph *graph, const struct shk_op *depthwise,
-                                     const struct shk_op *op, bool small, struct shk_model **model,
-                                     struct shk_error *error);
+/* Those of op `i`'s kernel, as the model has them. */
+struct shk_probe_chain shk_probe_chain_of(const struct shk_fused *fused, uint32_t i);
+
+/* What makes two chains the same work. Of an op alone shk_probe_key(); others begin with one of these. */
+#define SHK_PROBE_PAIR     "PAIR "
+#define SHK_PROBE_INVERTED "INVERTED "
+void shk_probe_chain_key(const struct shk_graph *graph, const struct shk_probe_chain *chain, char key[SHK_PROBE_KEY]);
+
+/* A model of the chain alone, with its weights. Errors: out of memory. */
+enum shk_status shk_probe_model(const struct shk_graph *graph, const struct shk_probe_chain *chain,
+                                struct shk_model **model, struct shk_error *error);
 
 /* Fills for the model's input: the smallest and the largest value in turn, in two orders, and random ones. */
 #define SHK_PROBE_FILLS 3

@@ -151,8 +151,8 @@ enum shk_status shk_session_create_chosen(struct shk_device *device, struct shk_
 /* Fills session->choices. */
 enum shk_status shk_session_choose(struct shk_session *session, const struct shk_variant *variant,
                                    struct shk_error *error);
-/* Which ops are to absorb the depthwise convolution in front of them, by their choices. `pairs`: per op. */
-void shk_session_choose_pairs(struct shk_session *session, bool *pairs);
+/* Which ops are to absorb convolutions in front of them, by their choices. `chains`: per op. */
+void shk_session_choose_chains(struct shk_session *session, enum shk_chain *chains);
 /* Before lowering: reads what the cache folder knows of the device, and says whether activations are to be read as texels
  * (loads.h). */
 bool shk_session_read_notes(struct shk_session *session);

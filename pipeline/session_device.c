@@ -45,15 +45,15 @@ static enum shk_status fuse_and_plan(struct shk_session *session, struct shk_err
 {
     bool keep = session->params.keep_tensors;
     uint32_t without = keep ? SHK_FUSION_ALL : session->params.no_fusion;
-    bool *pairs = calloc(SHK_MAX(session->graph->op_count, 1u), sizeof(*pairs));
+    enum shk_chain *chains = calloc(SHK_MAX(session->graph->op_count, 1u), sizeof(*chains));
     uint64_t start = shk_time_ns();
-    if (!pairs)
-        return shk_fail_oom(error, session->graph->op_count, "fusion");
-    shk_session_choose_pairs(session, pairs);
+    if (!chains)
+        return shk_fail_oom(error, session->graph->op_count * sizeof(*chains), "fusion");
+    shk_session_choose_chains(session, chains);
     shk_plan_destroy(&session->plan);
     shk_fuse_destroy(&session->fused);
-    enum shk_status status = shk_fuse(session->graph, without, pairs, &session->fused, error);
-    free(pairs);
+    enum shk_status status = shk_fuse(session->graph, without, chains, &session->fused, error);
+    free(chains);
     if (!status)
         status = shk_plan_create(&session->fused->graph, keep, &session->plan, error);
     session->info.plan_ns = shk_time_ns() - start;

@@ -28,14 +28,14 @@ enum shk_status shk_session_choose(struct shk_session *session, const struct shk
         char *lines = shk_tuned_read(session->device, session->cache_dir, &session->params.log);
         shk_tuned_choose(lines, graph, session->choices);
         enum shk_status status =
-            shk_tuned_choose_pairs(lines, graph, session->params.no_fusion, session->choices, error);
+            shk_tuned_choose_chains(lines, graph, session->params.no_fusion, session->choices, error);
         free(lines);
         return status;
     }
     return SHK_OK;
 }
 
-void shk_session_choose_pairs(struct shk_session *session, bool *pairs)
+void shk_session_choose_chains(struct shk_session *session, enum shk_chain *chains)
 {
     const struct shk_graph *graph = session->graph;
     const char *forced = getenv("SHRIKE_FORCE_VARIANT");
@@ -43,9 +43,9 @@ void shk_session_choose_pairs(struct shk_session *session, bool *pairs)
         const struct shk_op_def *def = graph->ops[i].def;
         const struct shk_variant *by_force = shk_variant_find(def, forced);
         const struct shk_variant *variant = by_force ? by_force : session->choices[i];
-        pairs[i] = variant && variant->form == SHK_FORM_PAIR &&
-                   (by_force || !shk_variant_is_dropped(variant, def, session->device)) &&
-                   shk_variant_fits(variant, graph, &graph->ops[i], session->device);
+        bool usable = variant && (by_force || !shk_variant_is_dropped(variant, def, session->device)) &&
+                      shk_variant_fits(variant, graph, &graph->ops[i], session->device);
+        chains[i] = usable ? shk_variant_chain(variant) : SHK_CHAIN_NONE;
     }
 }
 

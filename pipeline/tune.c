@@ -28,6 +28,7 @@ struct tune {
     const struct shk_tune_params *params;
     struct shk_tune_report report;
     struct shk_tuned *tuned; /* of each layer of the report; variant NULL: not measured */
+    struct shk_probe_chain *chains; /* likewise */
     struct {
         const struct shk_variant *variant;
         uint32_t layers;
@@ -45,16 +46,29 @@ void shk_tune_report_free(struct shk_tune_report *report)
 
 /* ---- which layers ---- */
 
-/* One more op of the layer with that key, which is new if it was not there. */
-static void add_layer(struct tune *tune, uint32_t op, const char *key, const char *rule)
+/* The layer of that key, or as many as there are. */
+static uint32_t find_layer(const struct tune *tune, const char *key)
 {
     uint32_t k = 0;
     while (k < tune->report.count && strcmp(tune->report.layers[k].layer, key) != 0)
         k++;
+    return k;
+}
+
+/* One more op, `op`, of the layer that the chain is. */
+static void add_layer(struct tune *tune, uint32_t op, const struct shk_probe_chain *chain)
+{
+    static const char *const rules[] = {NULL, "two kernels", "three kernels"};
+    const char *rule = chain->count > 1 ? rules[chain->count - 1] : chain->ops[0]->def->variants->name;
+    char key[SHK_PROBE_KEY];
+    shk_probe_chain_key(tune->graph, chain, key);
+    uint32_t k = find_layer(tune, key);
     struct shk_tune_layer *layer = &tune->report.layers[k];
     if (k == tune->report.count) {
         tune->report.count++;
+        tune->chains[k] = *chain;
         layer->op = op;
+        layer->ops = chain->count;
         snprintf(layer->layer, sizeof(layer->layer), "%s", key);
         snprintf(layer->rule, sizeof(layer->rule), "%s", rule);
         snprintf(layer->variant, sizeof(layer->variant), "%s", rule);
@@ -62,29 +76,35 @@ static void add_layer(struct tune *tune, uint32_t op, const char *key, const cha
     layer->count++;
 }
 
-/* Ops by themselves, and behind all of them pairs. */
-static enum shk_status find_layers(struct tune *tune, const struct shk_fused *fused, struct shk_error *error)
+static enum shk_status add_chains(struct tune *tune, enum shk_chain kind, struct shk_error *error)
+{
+    struct shk_fused *fused = NULL;
+    enum shk_status status = shk_fuse_chains(tune->graph, 0, kind, &fused, error);
+    for (uint32_t i = 0; i < tune->graph->op_count && !status; i++)
+        if (shk_fused_chain(fused, i) == kind) {
+            struct shk_probe_chain chain = shk_probe_chain_of(fused, i);
+            add_layer(tune, i, &chain);
+        }
+    shk_fuse_destroy(&fused);
+    return status;
+}
+
+/* Ops by themselves, behind all of them pairs, and behind these inverted residuals: what is to be beaten comes first.
+ */
+static enum shk_status find_layers(struct tune *tune, struct shk_error *error)
 {
     const struct shk_graph *graph = tune->graph;
-    uint32_t room = 2 * SHK_MAX(graph->op_count, 1u);
-    char key[SHK_PROBE_KEY];
+    uint32_t room = 3 * SHK_MAX(graph->op_count, 1u);
     tune->report.layers = calloc(room, sizeof(*tune->report.layers));
     tune->tuned = calloc(room, sizeof(*tune->tuned));
-    if (!tune->report.layers || !tune->tuned)
+    tune->chains = calloc(room, sizeof(*tune->chains));
+    if (!tune->report.layers || !tune->tuned || !tune->chains)
         return shk_fail_oom(error, room * (sizeof(*tune->tuned) + sizeof(*tune->report.layers)), "layers to tune");
-    for (uint32_t i = 0; i < graph->op_count; i++) {
-        if (!graph->ops[i].def->variants)
-            continue;
-        shk_probe_key(graph, &graph->ops[i], key);
-        add_layer(tune, i, key, graph->ops[i].def->variants->name);
-    }
-    for (uint32_t i = 0; i < graph->op_count; i++) {
-        if (!fused->ops[i].depthwise)
-            continue;
-        shk_probe_pair_key(graph, fused->ops[i].depthwise, &graph->ops[i], key);
-        add_layer(tune, i, key, "two kernels");
-    }
-    return SHK_OK;
+    for (uint32_t i = 0; i < graph->op_count; i++)
+        if (graph->ops[i].def->variants)
+            add_layer(tune, i, &(struct shk_probe_chain){{&graph->ops[i]}, 1});
+    enum shk_status status = add_chains(tune, SHK_CHAIN_PAIR, error);
+    return status ? status : add_chains(tune, SHK_CHAIN_INVERTED, error);
 }
 
 /* ---- measuring ---- */
@@ -108,14 +128,14 @@ static void contest_finish(struct contest *c)
     free(c->found);
 }
 
-/* `first`, whose rule of thumb runs, and `last`: the op, or a pair of them. */
-static enum shk_status contest_init(struct contest *c, struct tune *tune, const struct shk_op *first,
-                                    const struct shk_op *last, struct shk_error *error)
+/* The rule of thumb runs: of a chain, one kernel per op. */
+static enum shk_status contest_init(struct contest *c, struct tune *tune, const struct shk_probe_chain *chain,
+                                    struct shk_error *error)
 {
+    const struct shk_op *first = chain->ops[0], *last = chain->ops[chain->count - 1];
     const char *dir = tune->params->cache_dir;
     *c = (struct contest){0};
-    enum shk_status status = first == last ? shk_probe_model(tune->graph, first, false, &c->model, error)
-                                           : shk_probe_pair_model(tune->graph, first, last, false, &c->model, error);
+    enum shk_status status = shk_probe_model(tune->graph, chain, &c->model, error);
     if (!status)
         status =
             shk_probe_session(tune->device, c->model, first->def->variants, dir, &tune->params->log, &c->rule, error);
@@ -242,21 +262,20 @@ static enum shk_status try_variant(struct tune *tune, struct contest *c, const s
     return status;
 }
 
-/* `first` and the layer's op: the same, or a pair. */
-static enum shk_status tune_layer(struct tune *tune, uint32_t index, const struct shk_op *first, double to_beat,
-                                  struct shk_error *error)
+static enum shk_status tune_layer(struct tune *tune, uint32_t index, double to_beat, struct shk_error *error)
 {
     struct shk_tune_layer *layer = &tune->report.layers[index];
     struct shk_tuned *tuned = &tune->tuned[index];
-    const struct shk_op *op = &tune->graph->ops[layer->op];
+    const struct shk_probe_chain *chain = &tune->chains[index];
+    const struct shk_op *op = chain->ops[chain->count - 1];
     struct contest contest;
-    enum shk_status status = contest_init(&contest, tune, first, op, error);
+    enum shk_status status = contest_init(&contest, tune, chain, error);
     tuned->variant = op->def->variants;
     snprintf(tuned->key, sizeof(tuned->key), "%s", layer->layer);
     for (uint32_t i = 1; i < op->def->variant_count && !status; i++) {
         const struct shk_variant *variant = &op->def->variants[i];
         bool wanted = tune->params->mode == SHK_TUNE_FULL ? variant->full : variant->fast;
-        if (!wanted || (variant->form == SHK_FORM_PAIR) != (first != op))
+        if (!wanted || shk_variant_chain(variant) != chain->count - 1)
             continue;
         if (is_given_up(tune, variant))
             tuned->is_new = true;
@@ -273,14 +292,14 @@ static enum shk_status tune_layer(struct tune *tune, uint32_t index, const struc
 }
 
 /* What is known from before, in `lines`; else measured now. */
-static enum shk_status look_up_or_tune(struct tune *tune, const char *lines, uint32_t index, const struct shk_op *first,
-                                       double to_beat, struct shk_error *error)
+static enum shk_status look_up_or_tune(struct tune *tune, const char *lines, uint32_t index, double to_beat,
+                                       struct shk_error *error)
 {
     struct shk_tune_layer *layer = &tune->report.layers[index];
     const struct shk_op *op = &tune->graph->ops[layer->op];
     struct shk_tuned known = {.variant = NULL};
     if (!shk_tuned_find(lines, layer->layer, op->def, &known))
-        return tune_layer(tune, index, first, to_beat, error);
+        return tune_layer(tune, index, to_beat, error);
     tune->tuned[index] = known;
     if (known.variant != op->def->variants)
         snprintf(layer->variant, sizeof(layer->variant), "%s", known.variant->name);
@@ -289,36 +308,52 @@ static enum shk_status look_up_or_tune(struct tune *tune, const char *lines, uin
     return SHK_OK;
 }
 
-/* How much less the two ops of a pair take as they were tuned, each by itself. */
-static double tuned_ratio(const struct tune *tune, const struct shk_op *const ops[2])
+/* What a chain of other ones took: by rule of thumb, and as it was tuned. */
+struct times {
+    double rule_ns, ns;
+};
+
+static struct times times_of(const struct tune *tune, const struct shk_probe_chain *chain)
 {
-    double rule_ns = 0, ns = 0;
     char key[SHK_PROBE_KEY];
-    for (uint32_t k = 0; k < 2; k++) {
-        shk_probe_key(tune->graph, ops[k], key);
-        for (uint32_t i = 0; i < tune->report.count; i++)
-            if (strcmp(tune->report.layers[i].layer, key) == 0) {
-                rule_ns += (double)tune->report.layers[i].rule_ns;
-                ns += (double)tune->report.layers[i].ns;
-            }
-    }
-    return rule_ns > 0 ? ns / rule_ns : 1.0;
+    shk_probe_chain_key(tune->graph, chain, key);
+    uint32_t i = find_layer(tune, key);
+    if (i == tune->report.count)
+        return (struct times){0, 0};
+    return (struct times){(double)tune->report.layers[i].rule_ns, (double)tune->report.layers[i].ns};
 }
 
-static enum shk_status tune_layers(struct tune *tune, const char *lines, const struct shk_fused *fused,
-                                   struct shk_error *error)
+/* How much of the time by rule of thumb the chain takes without a kernel of its own: as each of its ops was tuned, and
+ * the pair in it. */
+static double tuned_ratio(const struct tune *tune, const struct shk_probe_chain *chain)
+{
+    struct times sum = {0, 0}, last_two = {0, 0};
+    for (uint32_t k = 0; k < chain->count; k++) {
+        struct times times = times_of(tune, &(struct shk_probe_chain){{chain->ops[k]}, 1});
+        sum = (struct times){sum.rule_ns + times.rule_ns, sum.ns + times.ns};
+        if (k > 0)
+            last_two = (struct times){last_two.rule_ns + times.rule_ns, last_two.ns + times.ns};
+    }
+    if (chain->count > 2) {
+        struct times pair = times_of(tune, &(struct shk_probe_chain){{chain->ops[1], chain->ops[2]}, 2});
+        double pair_ns = pair.rule_ns > 0 ? last_two.rule_ns * pair.ns / pair.rule_ns : last_two.ns;
+        sum.ns -= SHK_MAX(last_two.ns - pair_ns, 0.0);
+    }
+    return sum.rule_ns > 0 ? sum.ns / sum.rule_ns : 1.0;
+}
+
+static enum shk_status tune_layers(struct tune *tune, const char *lines, struct shk_error *error)
 {
     const struct shk_tune_params *p = tune->params;
     for (uint32_t i = 0; i < tune->report.count; i++) {
-        const struct shk_tune_layer *layer = &tune->report.layers[i];
-        const struct shk_op *op = &tune->graph->ops[layer->op], *depthwise = fused->ops[layer->op].depthwise;
+        struct shk_tune_layer *layer = &tune->report.layers[i];
         if (p->progress && !p->progress(p->user, i, tune->report.count, layer->layer))
             break;
-        bool pair = depthwise && strncmp(layer->layer, SHK_PROBE_PAIR, strlen(SHK_PROBE_PAIR)) == 0;
-        double to_beat = pair ? tuned_ratio(tune, (const struct shk_op *const[]){depthwise, op}) : 1.0;
-        enum shk_status status = look_up_or_tune(tune, lines, i, pair ? depthwise : op, to_beat, error);
+        double to_beat = layer->ops > 1 ? tuned_ratio(tune, &tune->chains[i]) : 1.0;
+        enum shk_status status = look_up_or_tune(tune, lines, i, to_beat, error);
         if (status)
             return status;
+        layer->beaten_ns = (uint64_t)(to_beat * (double)layer->rule_ns);
     }
     return SHK_OK;
 }
@@ -352,13 +387,9 @@ enum shk_status shk_tune(struct shk_device *device, struct shk_model *model, con
     char *lines = NULL;
     if (tune.params->mode == SHK_TUNE_FAST && tune.params->cache_dir)
         lines = shk_tuned_read(device, tune.params->cache_dir, &tune.params->log);
-    struct shk_fused *fused = NULL;
-    enum shk_status status = shk_fuse_pairs(tune.graph, 0, &fused, error);
+    enum shk_status status = find_layers(&tune, error);
     if (!status)
-        status = find_layers(&tune, fused, error);
-    if (!status)
-        status = tune_layers(&tune, lines, fused, error);
-    shk_fuse_destroy(&fused);
+        status = tune_layers(&tune, lines, error);
     free(lines);
     if (tune.tuned)
         keep(&tune); /* also what was measured before a failure */
@@ -367,5 +398,6 @@ enum shk_status shk_tune(struct shk_device *device, struct shk_model *model, con
     else
         shk_tune_report_free(&tune.report);
     free(tune.tuned);
+    free(tune.chains);
     return status;
 }

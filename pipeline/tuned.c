@@ -57,32 +57,39 @@ void shk_tuned_choose(const char *lines, const struct shk_graph *graph, const st
     }
 }
 
-/* Those of pairs, which count for the op that would absorb the depthwise convolution. */
-static void choose_pairs(const char *lines, const struct shk_fused *fused, const struct shk_variant **choices)
+/* Those of chains, which count for the op that would absorb the ones before it. */
+static void choose_chains(const char *lines, const struct shk_fused *fused, const struct shk_variant **choices)
 {
     char key[SHK_PROBE_KEY];
     for (uint32_t i = 0; i < fused->own->op_count; i++) {
-        const struct shk_op *op = &fused->own->ops[i];
-        if (!fused->ops[i].depthwise)
+        enum shk_chain wanted = shk_fused_chain(fused, i);
+        struct shk_probe_chain chain = shk_probe_chain_of(fused, i);
+        if (wanted == SHK_CHAIN_NONE)
             continue;
-        shk_probe_pair_key(fused->own, fused->ops[i].depthwise, op, key);
+        shk_probe_chain_key(fused->own, &chain, key);
         const char *line = find(lines, key);
-        const struct shk_variant *variant = line ? variant_of(line, key, op->def) : NULL;
-        if (variant && variant->form == SHK_FORM_PAIR)
+        const struct shk_variant *variant = line ? variant_of(line, key, fused->own->ops[i].def) : NULL;
+        if (shk_variant_chain(variant) == wanted)
             choices[i] = variant;
     }
 }
 
-enum shk_status shk_tuned_choose_pairs(const char *lines, const struct shk_graph *graph, uint32_t without,
-                                       const struct shk_variant **choices, struct shk_error *error)
+enum shk_status shk_tuned_choose_chains(const char *lines, const struct shk_graph *graph, uint32_t without,
+                                        const struct shk_variant **choices, struct shk_error *error)
 {
-    struct shk_fused *fused = NULL;
-    if (!lines || !strstr(lines, "\t" SHK_PROBE_PAIR))
-        return SHK_OK;
-    enum shk_status status = shk_fuse_pairs(graph, without, &fused, error);
-    if (!status)
-        choose_pairs(lines, fused, choices);
-    shk_fuse_destroy(&fused);
+    /* the longer ones last: they were measured against the others */
+    static const enum shk_chain kinds[] = {SHK_CHAIN_PAIR, SHK_CHAIN_INVERTED};
+    static const char *const prefixes[] = {"\t" SHK_PROBE_PAIR, "\t" SHK_PROBE_INVERTED};
+    enum shk_status status = SHK_OK;
+    for (uint32_t k = 0; k < SHK_ARRAY_LEN(kinds) && !status; k++) {
+        struct shk_fused *fused = NULL;
+        if (!lines || !strstr(lines, prefixes[k]))
+            continue;
+        status = shk_fuse_chains(graph, without, kinds[k], &fused, error);
+        if (!status)
+            choose_chains(lines, fused, choices);
+        shk_fuse_destroy(&fused);
+    }
     return status;
 }
 

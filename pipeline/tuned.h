@@ -22,9 +22,9 @@ char *shk_tuned_read(struct shk_device *device, const char *dir, const struct sh
 /* Fills choices[op] of the ops that were tuned; leaves the others alone. `lines` may be NULL. */
 void shk_tuned_choose(const char *lines, const struct shk_graph *graph, const struct shk_variant **choices);
 
-/* Then, of pairs. `without`: as for shk_fuse(). Errors: out of memory. */
-enum shk_status shk_tuned_choose_pairs(const char *lines, const struct shk_graph *graph, uint32_t without,
-                                       const struct shk_variant **choices, struct shk_error *error);
+/* Then, of pairs and inverted residuals. `without`: as for shk_fuse(). Errors: out of memory. */
+enum shk_status shk_tuned_choose_chains(const char *lines, const struct shk_graph *graph, uint32_t without,
+                                        const struct shk_variant **choices, struct shk_error *error);
 
 /* What was measured for the key; false: nothing that says anything. `lines` may be NULL. */
 bool shk_tuned_find(const char *lines, const char *key, const struct shk_op_def *def, struct shk_tuned *tuned);

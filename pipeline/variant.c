@@ -15,6 +15,13 @@ size_t shk_variant_weight_bytes(const struct shk_variant *variant, const struct 
     return small ? SHK_UNIFORM_MIN : SHK_UNIFORM_MAX;
 }
 
+enum shk_chain shk_variant_chain(const struct shk_variant *variant)
+{
+    if (!variant || (variant->form != SHK_FORM_PAIR && variant->form != SHK_FORM_INVERTED))
+        return SHK_CHAIN_NONE;
+    return variant->form == SHK_FORM_PAIR ? SHK_CHAIN_PAIR : SHK_CHAIN_INVERTED;
+}
+
 const struct shk_variant *shk_variant_find(const struct shk_op_def *def, const char *name)
 {
     for (uint32_t i = 0; name && i < def->variant_count; i++)

@@ -38,13 +38,22 @@ enum shk_variant_form {
     SHK_FORM_JOINED,   /* conv2d: the rule of thumb's tile, by the shader that computes several small layers (join.h) */
     SHK_FORM_SHARED,   /* conv2d: a workgroup keeps a tile of inputs and weights in shared memory */
     SHK_FORM_PAIR,     /* conv2d: with the depthwise convolution in front of it, if and only if it absorbed one */
+    SHK_FORM_INVERTED, /* conv2d: with these two in front of it: one that expands, a depthwise one; likewise */
     SHK_FORM_MATRIX,   /* conv2d: as SHK_FORM_SHARED, which subgroups multiply as cooperative matrices */
+};
+
+/* Convolutions in front of a CONV_2D that its kernel computes as well. */
+enum shk_chain {
+    SHK_CHAIN_NONE,
+    SHK_CHAIN_PAIR,     /* the depthwise one that it reads */
+    SHK_CHAIN_INVERTED, /* and the pointwise one that this reads: an inverted residual */
 };
 
 struct shk_variant {
     const char *name;
-    /* Of the output, per invocation; 0: rule of thumb. SHK_FORM_SHARED: per workgroup; SHK_FORM_MATRIX: blocks of as many
-     * as a matrix has columns and rows, per subgroup; SHK_FORM_PAIR: per workgroup, channels 0: all. */
+    /* Of the output, per invocation; 0: rule of thumb. SHK_FORM_SHARED: per workgroup; SHK_FORM_MATRIX: blocks of as
+     * many as a matrix has columns and rows, per subgroup; SHK_FORM_PAIR and SHK_FORM_INVERTED: per workgroup, channels
+     * 0: all. */
     uint8_t channels, pixels;
     uint8_t weights;          /* enum shk_weights_from */
     uint8_t arithmetic;       /* enum shk_arithmetic */
@@ -56,6 +65,9 @@ struct shk_variant {
 
 /* Bytes of weights that a kernel of the variant sees at once on the device; SIZE_MAX: any number. */
 size_t shk_variant_weight_bytes(const struct shk_variant *variant, const struct shk_device *device);
+
+/* What the kernel is for; NULL: SHK_CHAIN_NONE. */
+enum shk_chain shk_variant_chain(const struct shk_variant *variant);
 
 /* The op's variant of that name, or NULL. `name` may be NULL. */
 const struct shk_variant *shk_variant_find(const struct shk_op_def *def, const char *name);

@@ -428,6 +428,28 @@ struct shk_pair_push {
     SHK_UINT epilogue; /* words into the parameters */
 };
 
+/* ---- an inverted residual: a pointwise convolution in front of such a pair ---- */
+#define SHK_INVERTED_WIDTH 8   /* of a workgroup's tile of SHK_PAIR_ROWS pixels */
+#define SHK_INVERTED_LOCAL 128 /* invocations */
+#define SHK_INVERTED_CHUNK 16  /* expanded channels at a time: those of a slice */
+#define SHK_INVERTED_SEEN  224 /* expanded pixels that a tile's windows see, at most */
+
+/* Packed as for conv2d, twice, and depthwise. Workgroups: x tiles. */
+struct shk_inverted_push {
+    SHK_UINT input_offset, input_stride;
+    SHK_UINT output_offset, output_stride, output_words;
+    SHK_STRUCT(shk_divisor) tiles_per_row, tiles_per_column;
+    SHK_INT input_height, input_width, output_height, output_width; /* of the depthwise convolution */
+    SHK_INT stride_height, stride_width, dilation_height, dilation_width;
+    SHK_INT pad_top, pad_left;
+    SHK_UINT zero_points, limits; /* of the pair, as above; its input is the expanded one, within */
+    SHK_UINT expand_limits;       /* these, zero point included: a byte each */
+    SHK_INT depthwise_zero_point; /* of its weights */
+    SHK_UINT expand, depthwise, pointwise; /* words into the parameters */
+    SHK_UINT slices;   /* of the projection */
+    SHK_UINT epilogue; /* words into the parameters */
+};
+
 /* ---- fully_connected ---- */
 
 /* Packed for words of four output channels. First, per word of output channels, SHK_DENSE_QUANT words: bias,

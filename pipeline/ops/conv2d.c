@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "conv2d.h"
+#include "conv2d_inverted.h"
 #include "conv2d_pair.h"
 #include "conv2d_rows.h"
 #include "conv2d_tile.h"
@@ -154,6 +155,10 @@ static const struct shk_variant variants[] = {
     {"matrix-2x4", 4, 2, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_MATRIX, SHK_FORM_MATRIX, true, true},
     {"pair", 0, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PAIR, true, true},
     {"pair-32", 32, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PAIR, true, true},
+    {"pair-dot", 0, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_DOT, SHK_FORM_PAIR, true, true},
+    {"pair-dot-32", 32, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_DOT, SHK_FORM_PAIR, false, true},
+    {"inverted", 0, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_INVERTED, true, true},
+    {"inverted-dot", 0, 32, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_DOT, SHK_FORM_INVERTED, true, true},
     {"storage", 0, 0, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true},
     {"joined", 0, 0, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_JOINED, false, false},
     {"uniform16", 0, 0, SHK_WEIGHTS_UNIFORM16, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false},
@@ -211,9 +216,10 @@ static struct shk_filters choose_tile(const struct shk_lowering *lowering, const
     struct shk_filters best = {0};
     uint64_t best_cost = UINT64_MAX;
     bool split = variant->form == SHK_FORM_SPLIT;
-    if (variant->channels || variant->form == SHK_FORM_PAIR) {
+    bool chain = shk_variant_chain(variant) != SHK_CHAIN_NONE;
+    if (variant->channels || chain) {
         *tile = (struct tile){variant->channels, variant->pixels, variant->form == SHK_FORM_SUBGROUP};
-        if (variant->form == SHK_FORM_PAIR)
+        if (chain)
             tile->channels = SHK_PAIR_CHANNELS;
         if (shk_conv2d_is_tile(variant))
             tile->channels = shk_conv2d_tile_channels(shk_lower_device(lowering), variant);
@@ -256,7 +262,9 @@ static bool fits(const struct shk_graph *graph, const struct shk_op *op, const s
                  const struct shk_variant *variant)
 {
     if (variant->form == SHK_FORM_PAIR)
-        return shk_conv2d_pair_fits(graph, op, device, variant);
+        return shk_conv2d_pair_fits(graph, op, device);
+    if (variant->form == SHK_FORM_INVERTED)
+        return shk_conv2d_inverted_fits(graph, op, device);
     if (shk_conv2d_is_tile(variant))
         return shk_conv2d_tile_fits(graph, op, device, variant);
     if (variant->form == SHK_FORM_ROWS)
@@ -348,7 +356,9 @@ static void emit(struct shk_lowering *lowering, const struct shk_filters *f, con
                  const uint8_t *packed)
 {
     const struct shk_conv *c = &f->conv;
-    bool pointwise = f->taps == 1 && c->stride_height == 1 && c->stride_width == 1;
+    bool same_pixels =
+        c->input_height == c->output_height && c->input_width == c->output_width; /* no PAD was absorbed */
+    bool pointwise = f->taps == 1 && c->stride_height == 1 && c->stride_width == 1 && same_pixels;
     bool texels = reads_texels(lowering, f, variant, tile);
     if (texels || f->slice_bytes > limit)
         limit = SIZE_MAX;
@@ -398,7 +408,7 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         limit = SIZE_MAX;
         f = choose_tile(lowering, variant, limit, &tile);
     }
-    if (variant->form != SHK_FORM_PAIR)
+    if (shk_variant_chain(variant) == SHK_CHAIN_NONE)
         f.conv = shk_conv_lowered(lowering, op);
     uint8_t *packed = shk_filters_pack(shk_lower_model(lowering), shk_lower_fused(lowering)->own, &f);
     if (!packed)
@@ -409,6 +419,8 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
     enum shk_status status = SHK_OK;
     if (variant->form == SHK_FORM_PAIR)
         status = shk_conv2d_pair_emit(lowering, op, &f, variant, in, out, &epilogue, packed, error);
+    else if (variant->form == SHK_FORM_INVERTED)
+        status = shk_conv2d_inverted_emit(lowering, op, &f, variant, in, out, &epilogue, packed, error);
     else if (shk_conv2d_is_tile(variant))
         shk_conv2d_tile_emit(lowering, &f, variant, in, out, &epilogue, packed);
     else if (variant->form == SHK_FORM_ROWS)

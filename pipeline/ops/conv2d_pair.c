@@ -7,10 +7,11 @@
 #include "grid.h"
 
 SHK_SHADER_DECLARE(conv2d_pair);
+SHK_SHADER_DECLARE(conv2d_pair_dot);
 
 #define MAX_GROUPS 65535u
 
-static uint32_t middle_words(const struct shk_graph *graph, const struct shk_op *op)
+uint32_t shk_conv2d_middle_words(const struct shk_graph *graph, const struct shk_op *op)
 {
     return shk_div_round_up((uint32_t)shk_op_input(graph, op, SHK_CONV_INPUT)->shape.dims[3], 4);
 }
@@ -27,17 +28,16 @@ bool shk_conv2d_can_pair(const struct shk_graph *graph, const struct shk_op *op,
            shk_op_input(graph, depthwise, SHK_CONV_INPUT)->shape.dims[3] == in->shape.dims[3];
 }
 
-bool shk_conv2d_pair_fits(const struct shk_graph *graph, const struct shk_op *op, const struct shk_device *device,
-                          const struct shk_variant *variant)
+bool shk_conv2d_pair_fits(const struct shk_graph *graph, const struct shk_op *op, const struct shk_device *device)
 {
-    uint64_t shared = 4 * (uint64_t)SHK_PAIR_ROWS * (middle_words(graph, op) + 2);
+    uint64_t shared = 4 * (uint64_t)SHK_PAIR_ROWS * (shk_conv2d_middle_words(graph, op) + 2);
     const int32_t *out = shk_op_output(graph, op, 0)->shape.dims;
     uint64_t rows = (uint64_t)(uint32_t)out[0] * (uint32_t)out[1] * (uint32_t)out[2];
     return shared <= device->limits.maxComputeSharedMemorySize && rows <= (uint64_t)SHK_PAIR_ROWS * MAX_GROUPS &&
            (uint32_t)out[3] <= SHK_PAIR_CHANNELS * (MAX_GROUPS / 4);
 }
 
-static uint32_t four_bytes(int32_t a, int32_t b, int32_t c, int32_t d)
+uint32_t shk_conv2d_bytes(int32_t a, int32_t b, int32_t c, int32_t d)
 {
     return (uint8_t)a | (uint32_t)(uint8_t)b << 8 | (uint32_t)(uint8_t)c << 16 | (uint32_t)(uint8_t)d << 24;
 }
@@ -63,10 +63,10 @@ static struct shk_pair_push make_push(const struct shk_conv *depthwise, const st
         .dilation_width = depthwise->dilation_width,
         .pad_top = depthwise->pad_top,
         .pad_left = depthwise->pad_left,
-        .zero_points = four_bytes(depthwise->input_zero_point, depthwise->output_zero_point, c->output_zero_point,
-                                  c->weight_zero_point),
+        .zero_points = shk_conv2d_bytes(depthwise->input_zero_point, depthwise->output_zero_point, c->output_zero_point,
+                                        c->weight_zero_point),
         .depthwise_zero_point = depthwise->weight_zero_point,
-        .limits = four_bytes(depthwise->range.min, depthwise->range.max, c->range.min, c->range.max),
+        .limits = shk_conv2d_bytes(depthwise->range.min, depthwise->range.max, c->range.min, c->range.max),
         .slices = f->slices,
         .epilogue = epilogue->params,
     };
@@ -80,7 +80,7 @@ enum shk_status shk_conv2d_pair_emit(struct shk_lowering *lowering, const struct
     const struct shk_graph *graph = shk_lower_model(lowering);
     const struct shk_fused_op *fused = shk_lower_fused(lowering);
     struct shk_conv depthwise = shk_conv_lowered(lowering, op);
-    uint32_t words = middle_words(graph, fused->own), per_group = variant->channels ? 1 : filters->slices;
+    uint32_t words = shk_conv2d_middle_words(graph, fused->own), per_group = variant->channels ? 1 : filters->slices;
     size_t bytes = shk_depthwise_word_bytes(&depthwise) * words;
     uint8_t *parameters = shk_depthwise_pack(graph, fused->depthwise, &depthwise);
     if (!parameters)
@@ -90,7 +90,7 @@ enum shk_status shk_conv2d_pair_emit(struct shk_lowering *lowering, const struct
     push.pointwise = shk_lower_params(lowering, packed, filters->slice_bytes * filters->slices, 16) / 4;
     free(parameters);
     struct shk_dispatch dispatch = {
-        .shader = &shk_shader_conv2d_pair,
+        .shader = variant->arithmetic == SHK_ARITHMETIC_DOT ? &shk_shader_conv2d_pair_dot : &shk_shader_conv2d_pair,
         .spec = {epilogue->steps, filters->conv.weight_zero_point != 0, words, (uint32_t)depthwise.kernel_height,
                  (uint32_t)depthwise.kernel_width, per_group},
         .spec_count = 6,

@@ -78,9 +78,9 @@ gboolean cli_parse_no_fusion(const char *option, const char *list, gpointer data
         const char *name;
         uint32_t bits;
     } kinds[] = {
-        {"all", SHK_FUSION_ALL},     {"pad", SHK_FUSION_PAD},         {"add", SHK_FUSION_ADD},
-        {"table", SHK_FUSION_TABLE}, {"reshape", SHK_FUSION_RESHAPE}, {"input", SHK_FUSION_INPUT},
-        {"pair", SHK_FUSION_PAIR},   {"heads", SHK_FUSION_HEADS},
+        {"all", SHK_FUSION_ALL},     {"pad", SHK_FUSION_PAD},           {"add", SHK_FUSION_ADD},
+        {"table", SHK_FUSION_TABLE}, {"reshape", SHK_FUSION_RESHAPE},   {"input", SHK_FUSION_INPUT},
+        {"pair", SHK_FUSION_PAIR},   {"inverted", SHK_FUSION_INVERTED}, {"heads", SHK_FUSION_HEADS},
     };
     struct cli *cli = data;
     char **names = g_strsplit(list, ",", -1);
@@ -93,10 +93,10 @@ gboolean cli_parse_no_fusion(const char *option, const char *list, gpointer data
                 good = true;
             }
         if (!good)
-            g_set_error(
-                error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                "%s=%s: '%s' is no kind of fusion; there are pad, add, table, reshape, input, pair, heads, and all",
-                option, list, names[i]);
+            g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                        "%s=%s: '%s' is no kind of fusion; there are pad, add, table, reshape, input, pair, inverted, "
+                        "heads, and all",
+                        option, list, names[i]);
     }
     g_strfreev(names);
     return good;

@@ -45,19 +45,21 @@ static void print_report(const struct shk_tune_report *report)
         const struct shk_tune_layer *l = &report->layers[i];
         if (!l->rule_ns) /* not measured: given up on layers before it */
             continue;
+        bool won = strcmp(l->rule, l->variant) != 0;
         table_cell(table, "%u", l->op);
         table_cell(table, "%u", l->count);
         table_take(table, table_printable(l->layer));
         table_cell(table, "%s", l->rule);
         table_cell(table, "%.3f", l->rule_ns / 1e6);
-        table_cell(table, "%s", strcmp(l->rule, l->variant) == 0 ? "" : l->variant);
+        table_cell(table, "%s", won ? l->variant : "");
         table_cell(table, "%.3f", l->ns / 1e6);
         table_cell(table, "%.0f %%", l->rule_ns ? 100.0 * (1.0 - (double)l->ns / (double)l->rule_ns) : 0.0);
-        if (!g_str_has_prefix(l->layer, "PAIR ")) /* whose ops are in the sum by themselves */
+        if (l->ops == 1) {
             before += (double)l->rule_ns * l->count;
-        else
-            after -= (double)l->rule_ns * l->count;
-        after += (double)l->ns * l->count;
+            after += (double)l->ns * l->count;
+        } else if (won) { /* whose ops are in the sum by themselves */
+            after -= ((double)l->beaten_ns - (double)l->ns) * l->count;
+        }
     }
     table_finish(table);
     printf("\nthese layers: %.2f ms by rule of thumb, %.2f ms as tuned\n", before / 1e6, after / 1e6);

@@ -20,6 +20,14 @@ START_TEST(a_pad_goes_into_a_convolution)
         net_pad(&n, 0, -3);
         net_depthwise(&n, channels % 2);
         net_check(net_finish(&n, &n.x, 1), 1, 1);
+        n = net_int8(channels); /* which does not read the pixel that it writes, then */
+        net_pad(&n, 0, -3);
+        net_pointwise(&n, channels + 2, NET_PLAIN);
+        net_check(net_finish(&n, &n.x, 1), 1, 1);
+        n = net_int8(channels);
+        net_pad_behind(&n, -3);
+        net_pointwise(&n, channels + 2, NET_PLAIN);
+        net_check(net_finish(&n, &n.x, 1), 1, 1);
     }
 }
 END_TEST

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util.h"
+
 #define FRAMES 3 /* of a batch: three fills */
 
 static struct shk_error error;
@@ -25,12 +27,17 @@ int32_t net_activation(struct net *n, int32_t height, int32_t width, int32_t cha
     return net_tensor(n, 4, dims, 0.05f, zero_point);
 }
 
-struct net net_of(enum shk_dtype dtype, int32_t channels)
+struct net net_sized(enum shk_dtype dtype, int32_t height, int32_t width, int32_t channels)
 {
     struct net n = {.b = shk_builder_create(), .rng = {(uint64_t)channels}, .dtype = dtype};
-    n.x = net_activation(&n, NET_HEIGHT, NET_WIDTH, channels, -3);
+    n.x = net_activation(&n, height, width, channels, -3);
     shk_builder_set_inputs(n.b, &n.x, 1);
     return n;
+}
+
+struct net net_of(enum shk_dtype dtype, int32_t channels)
+{
+    return net_sized(dtype, NET_HEIGHT, NET_WIDTH, channels);
 }
 
 struct net net_int8(int32_t channels)
@@ -75,17 +82,33 @@ void net_depthwise(struct net *n, bool past_edge)
                      : "stride_w=1 stride_h=1 depth_multiplier=1 padding=VALID");
 }
 
-/* Two rows at the top, one column at the right, one at the left, `deep` channels. value: its zero point, or another. */
-void net_pad(struct net *n, int32_t deep, int32_t value)
+void net_pointwise(struct net *n, int32_t filters, const char *attrs)
 {
-    const int32_t border[] = {0, 0, 2, 0, 1, 1, 0, deep}, dims[] = {4, 2}, zero_point = -3;
+    int32_t x = n->x, w = net_constant(n, 4, (int32_t[]){filters, 1, 1, n->channels}, 0.01f);
+    net_op(n, "CONV_2D", (int32_t[]){x, w}, 2, net_activation(n, n->height, n->width, filters, 5), attrs);
+}
+
+/* Two rows at the top, one column at the right, one at the left, `deep` channels. value: its zero point, or another. */
+static void pad(struct net *n, const int32_t border[8], int32_t value, int32_t zero_point)
+{
+    const int32_t dims[] = {4, 2};
     const float scale = 0.05f;
     const int8_t byte = (int8_t)value;
     int32_t x = n->x,
-            p = shk_builder_tensor(n->b, "p", SHK_DTYPE_INT32, 2, dims, 0, NULL, NULL, 0, border, sizeof(border));
+            p = shk_builder_tensor(n->b, "p", SHK_DTYPE_INT32, 2, dims, 0, NULL, NULL, 0, border, 8 * sizeof(*border));
     int32_t v = shk_builder_tensor(n->b, "v", SHK_DTYPE_INT8, 0, NULL, 1, &scale, &zero_point, 0, &byte, 1);
-    int32_t y = net_activation(n, n->height + 2, n->width + 2, n->channels + deep, -3);
+    int32_t y = net_activation(n, n->height + 2, n->width + 2, n->channels + border[7], zero_point);
     net_op(n, "PADV2", (int32_t[]){x, p, v}, 3, y, NULL);
+}
+
+void net_pad(struct net *n, int32_t deep, int32_t value)
+{
+    pad(n, (int32_t[]){0, 0, 2, 0, 1, 1, 0, deep}, value, -3);
+}
+
+void net_pad_behind(struct net *n, int32_t zero_point)
+{
+    pad(n, (int32_t[]){0, 0, 0, 2, 0, 2, 0, 0}, zero_point, zero_point);
 }
 
 void net_leaky(struct net *n, int32_t zero_point)
@@ -189,4 +212,16 @@ void net_check_without(struct shk_model *model, uint32_t no_fusion, const uint32
     net_compare(model, no_fusion);
     net_compare(model, SHK_FUSION_ALL);
     shk_model_destroy(&model);
+}
+
+void net_check_chains(struct shk_model *model, const char *variant, uint32_t no_fusion, uint32_t saved)
+{
+    uint32_t count = shk_model_op_count(model), into[16], separate = net_dispatches(model, 0);
+    ck_assert_uint_le(count, SHK_ARRAY_LEN(into));
+    setenv("SHRIKE_FORCE_VARIANT", variant, 1);
+    ck_assert_uint_eq(net_dispatches(model, 0), separate - saved);
+    ck_assert_uint_eq(net_dispatches(model, no_fusion), separate);
+    test_ok(shk_model_get_fusion(model, 0, into, count, &error), &error);
+    net_check_without(shk_model_ref(model), 0, into); /* drops the reference */
+    unsetenv("SHRIKE_FORCE_VARIANT");
 }

@@ -122,13 +122,16 @@ enum shk_fusion {
     /* Small convolutions that do not depend on each other, as the heads of a detector: in one dispatch, on
      * devices that are no CPU; they remain ops of their own */
     SHK_FUSION_HEADS = 1 << 6,
-    SHK_FUSION_ALL = (1 << 7) - 1,
+    /* Such a pair and the pointwise CONV_2D in front of it, an inverted residual (MobileNetV2), into the last of the
+     * three, where shk_tune() found that the device is faster so */
+    SHK_FUSION_INVERTED = 1 << 7,
+    SHK_FUSION_ALL = (1 << 8) - 1,
 };
 
-/* into[i]: the op that op i is fused into in a device session with this no_fusion; i itself if it was not fused. An op that
- * goes through a CONCATENATION, into what is in front of that, is said to be in the CONCATENATION. UINT32_MAX: into
- * preprocessing. SHK_FUSION_PAIR, which is the device's choice, does not show here.
- * `count` must be shk_model_op_count(). Errors: SHK_ERROR_INVALID_ARGUMENT (count), out of memory. */
+/* into[i]: the op that op i is fused into in a device session with this no_fusion; i itself if it was not fused. An op
+ * that goes through a CONCATENATION, into what is in front of that, is said to be in the CONCATENATION. UINT32_MAX:
+ * into preprocessing. SHK_FUSION_PAIR and SHK_FUSION_INVERTED, which are the device's choice, do not show here. `count`
+ * must be shk_model_op_count(). Errors: SHK_ERROR_INVALID_ARGUMENT (count), out of memory. */
 SHK_API enum shk_status shk_model_get_fusion(const struct shk_model *model, uint32_t no_fusion, uint32_t *into,
                                              uint32_t count, struct shk_error *error);
 

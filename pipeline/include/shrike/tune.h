@@ -29,15 +29,18 @@ struct shk_tune_params {
 };
 #define SHK_TUNE_PARAMS_DEFAULT ((struct shk_tune_params){.mode = SHK_TUNE_FAST})
 
-/* A kind of layer: same op, shapes and attributes. Behind all of them, as layers of their own, depthwise convolutions
- * together with the pointwise one behind them, which one kernel may compute (SHK_FUSION_PAIR): `rule` is then "two kernels". */
+/* A kind of layer: same op, shapes and attributes. Behind all of them, as layers of their own, chains that one kernel
+ * may compute: depthwise convolutions together with the pointwise one behind them (SHK_FUSION_PAIR; `rule` is "two
+ * kernels"), and these with the pointwise one in front of them, too (SHK_FUSION_INVERTED; "three kernels"). */
 struct shk_tune_layer {
-    char layer[256];         /* "CONV_2D 1x38x38x192 * ..."; "PAIR ..." */
-    uint32_t op;             /* the first of its ops in the model; of pairs the second */
+    char layer[256];         /* "CONV_2D 1x38x38x192 * ..."; "PAIR ..."; "INVERTED ..." */
+    uint32_t op;             /* the first of its ops in the model; of chains the last of the first chain */
+    uint32_t ops;            /* that are computed together: 1, of pairs 2, of inverted residuals 3 */
     uint32_t count;          /* its ops */
     char rule[32];           /* the variant that the rule of thumb takes */
     char variant[32];        /* the one that won; the same where none was faster by more than the noise */
     uint64_t rule_ns, ns;    /* medians of one run of both */
+    uint64_t beaten_ns; /* what a chain had to beat: its ops, and the pair in it, in kernels of their own as tuned */
     uint32_t candidates;     /* variants measured besides the rule's; 0: known from before */
 };
 
