@@ -11,6 +11,7 @@
 
 #include <shrike/session.h>
 
+#include "abi.h"
 #include "graph.h"
 #include "modelinfo.h"
 #include "nms.h"
@@ -20,13 +21,39 @@
 #define SHK_DEFAULT_IOU_THRESHOLD   0.5f
 #define SHK_DEFAULT_MAX_DETECTIONS  100
 
-/* A grid of cells over the model's input, each of which predicts one box, or one per anchor. */
+/* A grid of cells over the model's input, each of which predicts one box, or one per anchor. Where the model has decoded
+ * its boxes already: one row of cells of stride 1 with an anchor of 1 x 1. */
 struct shk_head {
     uint32_t output; /* index among the model's outputs */
+    uint32_t first;  /* boxes in front of it in that output */
     uint32_t rows, columns;
     float stride; /* pixels of the model's input per cell */
     uint32_t anchor_count;
     float anchors[SHK_MAX_ANCHORS][2]; /* width and height, pixels of the model's input */
+};
+
+static inline uint32_t shk_head_count(const struct shk_head *head)
+{
+    return head->rows * head->columns * head->anchor_count;
+}
+
+/* How the boxes of YOLO heads are read: x, y of the centre, width, height, an objectness or none, classes. */
+enum shk_box_center {
+    SHK_CENTER_PLAIN,
+    SHK_CENTER_SIGMOID,
+    SHK_CENTER_SIGMOID_WIDE, /* 2 s(v) - 0.5 */
+};
+enum shk_box_size {
+    SHK_SIZE_PLAIN,
+    SHK_SIZE_EXP,
+    SHK_SIZE_SIGMOID_SQUARED, /* (2 s(v))^2 */
+};
+struct shk_box_code {
+    enum shk_box_center center;
+    enum shk_box_size size;
+    bool cells; /* centres count from their cell's corner; else from the input's */
+    bool objectness;
+    bool columns; /* value k of box i is element k * boxes + i of the output; else i * values + k */
 };
 
 /* How the boxes of a raw SSD head are read: detect_ssd_anchors.c. */
@@ -49,28 +76,14 @@ struct shk_detector {
     bool softmax; /* likewise, a softmax's */
     uint32_t head_count;
     struct shk_head heads[SHK_MAX_HEADS];
+    struct shk_box_code code;
     struct shk_ssd_code ssd;
 };
 
-/* How an output holds candidates, one box with its scores each. Value k of candidate i is element i * values + k, or
- * k * count + i if they are `columns`. */
-struct shk_candidate_layout {
-    uint32_t count, values;
-    bool columns;
-    /* A candidate is none if each of `tested` values from first_tested on, as a real number, is below `lowest`. */
-    uint32_t first_tested, tested;
-    float lowest;
-};
-
-/* The candidates of an output that the device let through (select.h), in order. */
-struct shk_survivor {
-    uint32_t index; /* among all */
-    uint32_t at;    /* element of shk_survivors.values with its first value; the others follow */
-};
-struct shk_survivors {
-    const void *values; /* of the output's type */
-    struct shk_survivor *list;
-    uint32_t count;
+/* What the device made of a head (select.h). */
+struct shk_found {
+    const float *scores; /* per box of the head; 0: below the threshold. NULL: the output was read whole */
+    const struct shk_select_box *boxes; /* where the score is above 0 */
 };
 
 /* One frame's outputs. */
@@ -82,8 +95,7 @@ struct shk_decode {
         *outputs; /* per model output: dense, types and zero points those of struct shk_tensor */
     struct shk_placement placement;
     struct shk_nms *nms; /* room for the detector's candidates */
-    /* Per model output; where there is a list, the output itself was not read. NULL: all outputs are there. */
-    const struct shk_survivors *survivors;
+    const struct shk_found *found; /* per head of the detector; NULL: all outputs were read whole */
 };
 
 struct shk_decoder_def {
@@ -101,10 +113,7 @@ struct shk_decoder_def {
                          const struct shk_session_params *params);
     /* Returns the number of detections, highest confidence first. Allocates nothing. */
     uint32_t (*decode)(const struct shk_decode *frame, struct shk_detection *detections);
-    /* How `output` holds its candidates, all of the detector's that are in it. decode() must find the same with those
-     * alone that are not ruled out, if there is a threshold above 0. NULL: it wants all outputs whole. */
-    struct shk_candidate_layout (*layout)(const struct shk_detector *detector, const struct shk_graph *graph,
-                                          uint32_t output, float threshold);
+    bool has_code; /* its heads are what struct shk_box_code says: the device can read them */
 };
 
 extern const struct shk_decoder_def shk_decoder_ssd;

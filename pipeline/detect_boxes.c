@@ -31,13 +31,19 @@ uint32_t shk_boxes_grids(struct shk_detector *detector, const float *strides, ui
         float rows = detector->height / strides[i], columns = detector->width / strides[i];
         if (rows < 1.0f || columns < 1.0f || rows != floorf(rows) || columns != floorf(columns))
             return 0;
-        detector->heads[i] = (struct shk_head){
-            .output = output, .rows = (uint32_t)rows, .columns = (uint32_t)columns, .stride = strides[i]};
+        detector->heads[i] = (struct shk_head){output, cells, (uint32_t)rows, (uint32_t)columns, strides[i], 1,
+                                               {{strides[i], strides[i]}}};
         /* at most 16384 a side, so that 8 grids fit */
         cells += detector->heads[i].rows * detector->heads[i].columns;
     }
     detector->head_count = count;
     return cells;
+}
+
+void shk_boxes_decoded(struct shk_detector *detector)
+{
+    detector->heads[0] = (struct shk_head){0, 0, 1, detector->candidates, 1.0f, 1, {{1.0f, 1.0f}}};
+    detector->head_count = 1;
 }
 
 static bool is_move(const char *name)
@@ -102,47 +108,9 @@ struct shk_values shk_boxes_values(const struct shk_decode *frame, uint32_t outp
     return (struct shk_values){NULL, frame->outputs[output], t->quant.scales[0], t->quant.zero_points[0]};
 }
 
-struct shk_boxes_rows shk_boxes_rows(const struct shk_decode *frame, uint32_t output)
+uint32_t shk_boxes_row_values(const struct shk_detector *detector)
 {
-    const struct shk_detector *d = frame->detector;
-    const struct shk_survivors *survivors = frame->survivors ? &frame->survivors[output] : NULL;
-    struct shk_boxes_rows rows = {.values = shk_boxes_values(frame, output)};
-    if (survivors && survivors->list) {
-        rows.count = survivors->count;
-        rows.step = 1;
-        rows.list = survivors->list;
-        if (rows.values.real)
-            rows.values.real = survivors->values;
-        else
-            rows.values.quantized = survivors->values;
-        return rows;
-    }
-    struct shk_candidate_layout layout = d->def->layout(d, frame->graph, output, shk_score_threshold(frame->params));
-    rows.count = layout.count;
-    rows.step = layout.columns ? layout.count : 1;
-    rows.stride = layout.columns ? 1 : layout.values;
-    return rows;
-}
-
-struct shk_candidate_layout shk_boxes_layout(const struct shk_detector *detector, const struct shk_graph *graph,
-                                             uint32_t output, float threshold)
-{
-    uint32_t values = SHK_ROW_SCORES + detector->class_count;
-    return (struct shk_candidate_layout){
-        .count = (uint32_t)(shk_shape_elements(&graph->tensors[graph->outputs[output]].shape) / values),
-        .values = values,
-        .first_tested = SHK_ROW_OBJECTNESS,
-        .tested = 1,
-        .lowest = shk_boxes_lowest(detector, threshold),
-    };
-}
-
-/* The inverse of the sigmoid, with room for what it rounds: where 1 + exp(-x) is 1 in floats, x is above 16. */
-float shk_boxes_lowest(const struct shk_detector *detector, float threshold)
-{
-    if (!detector->logits)
-        return threshold;
-    return SHK_MIN(logf(threshold) - log1pf(-threshold), 16.0f) - 0.01f;
+    return SHK_BOX_VALUES + detector->code.objectness + detector->class_count;
 }
 
 float shk_boxes_sigmoid(float x)
@@ -150,10 +118,38 @@ float shk_boxes_sigmoid(float x)
     return 1.0f / (1.0f + expf(-x));
 }
 
-float shk_boxes_probability(const struct shk_decode *frame, const struct shk_values *values, size_t i)
+float shk_boxes_center(const struct shk_detector *detector, float value)
 {
-    float v = shk_value(values, i);
-    return shk_clamp01(frame->detector->logits ? shk_boxes_sigmoid(v) : v);
+    switch (detector->code.center) {
+        case SHK_CENTER_SIGMOID: return shk_boxes_sigmoid(value);
+        case SHK_CENTER_SIGMOID_WIDE: return 2.0f * shk_boxes_sigmoid(value) - 0.5f;
+        default: return value;
+    }
+}
+
+float shk_boxes_size(const struct shk_detector *detector, float value)
+{
+    float size = value;
+    if (detector->code.size == SHK_SIZE_EXP)
+        size = expf(value);
+    else if (detector->code.size == SHK_SIZE_SIGMOID_SQUARED)
+        size = 4.0f * shk_boxes_sigmoid(value) * shk_boxes_sigmoid(value);
+    /* devices may take what is smaller for 0, and need not know infinity */
+    return size >= 1e-30f && size <= 1e30f ? size : 0.0f;
+}
+
+float shk_boxes_probability(const struct shk_detector *detector, float value)
+{
+    return shk_clamp01(detector->logits ? shk_boxes_sigmoid(value) : value);
+}
+
+struct shk_box_scales shk_boxes_scales(const struct shk_detector *detector, const struct shk_head *head,
+                                       uint32_t anchor)
+{
+    bool normalized = detector->boxes == SHK_BOXES_NORMALIZED;
+    float x = normalized ? 1.0f : 1.0f / detector->width, y = normalized ? 1.0f : 1.0f / detector->height;
+    const float *size = head->anchors[anchor];
+    return (struct shk_box_scales){{head->stride * x, head->stride * y}, {size[0] * x, size[1] * y}};
 }
 
 uint32_t shk_boxes_best(const struct shk_values *values, size_t first, size_t step, uint32_t count)
@@ -183,6 +179,64 @@ void shk_boxes_add(const struct shk_decode *frame, uint32_t class_id, float scor
         .y_max = box.y + 0.5f * box.height,
     };
     shk_nms_add(frame->nms, &candidate);
+}
+
+static struct shk_box read_box(const struct shk_detector *d, const struct shk_head *head, const struct shk_values *v,
+                               size_t at, size_t step, uint32_t index)
+{
+    uint32_t cell = index / head->anchor_count;
+    struct shk_box_scales scales = shk_boxes_scales(d, head, index % head->anchor_count);
+    float column = d->code.cells ? (float)(cell % head->columns) : 0.0f;
+    float row = d->code.cells ? (float)(cell / head->columns) : 0.0f;
+    return (struct shk_box){(shk_boxes_center(d, shk_value(v, at)) + column) * scales.center[0],
+                            (shk_boxes_center(d, shk_value(v, at + step)) + row) * scales.center[1],
+                            shk_boxes_size(d, shk_value(v, at + 2 * step)) * scales.size[0],
+                            shk_boxes_size(d, shk_value(v, at + 3 * step)) * scales.size[1]};
+}
+
+/* shaders/select.comp does the same. */
+static void decode_head(const struct shk_decode *frame, const struct shk_head *head)
+{
+    const struct shk_detector *d = frame->detector;
+    const struct shk_values v = shk_boxes_values(frame, head->output);
+    float threshold = shk_score_threshold(frame->params);
+    uint32_t values = shk_boxes_row_values(d), count = shk_head_count(head);
+    size_t step = d->code.columns ? count : 1;
+    for (uint32_t i = 0; i < count; i++) {
+        size_t at = d->code.columns ? i : (size_t)(head->first + i) * values, scores = at + SHK_BOX_VALUES * step;
+        float objectness = 1.0f;
+        if (d->code.objectness) {
+            objectness = shk_boxes_probability(d, shk_value(&v, scores));
+            scores += step;
+        }
+        if (!(objectness >= threshold))
+            continue;
+        uint32_t best = shk_boxes_best(&v, scores, step, d->class_count);
+        float score = objectness * shk_boxes_probability(d, shk_value(&v, scores + best * step));
+        shk_boxes_add(frame, best, score, read_box(d, head, &v, at, step, i));
+    }
+}
+
+static void add_found(const struct shk_decode *frame, const struct shk_found *found, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct shk_select_box *b = &found->boxes[i];
+        if (found->scores[i] > 0.0f && b->class_id < frame->detector->class_count)
+            shk_nms_add(frame->nms, &(struct shk_candidate){found->scores[i], b->class_id, b->x_min, b->y_min, b->x_max,
+                                                            b->y_max, 0});
+    }
+}
+
+uint32_t shk_boxes_decode(const struct shk_decode *frame, struct shk_detection *detections)
+{
+    const struct shk_detector *d = frame->detector;
+    shk_nms_reset(frame->nms);
+    for (uint32_t h = 0; h < d->head_count; h++)
+        if (frame->found && frame->found[h].scores)
+            add_found(frame, &frame->found[h], shk_head_count(&d->heads[h]));
+        else
+            decode_head(frame, &d->heads[h]);
+    return shk_boxes_finish(frame, detections);
 }
 
 uint32_t shk_boxes_finish(const struct shk_decode *frame, struct shk_detection *detections)

@@ -5,8 +5,8 @@
 
 #include "detect.h"
 
-#define SHK_ROW_OBJECTNESS 4
-#define SHK_ROW_SCORES     5 /* where the classes begin, after an objectness */
+#define SHK_BOX_VALUES 4
+#define SHK_ROW_SCORES 5 /* where the classes begin, after an objectness */
 
 /* Sets detector->width and height. Errors: SHK_ERROR_BAD_MODEL (the model's input is not an image). */
 enum shk_status shk_boxes_init(struct shk_detector *detector, const struct shk_graph *graph,
@@ -15,10 +15,13 @@ enum shk_status shk_boxes_init(struct shk_detector *detector, const struct shk_g
 /* Is output `output` float, or 8 bit with one scale? */
 bool shk_boxes_is_readable(const struct shk_graph *graph, uint32_t output);
 
-/* Sets detector->heads to one grid over the input for each stride, all in `output`, cell after cell. Returns
- * how many cells they have, 0 if a stride does not divide the input. */
+/* Sets detector->heads to one grid over the input for each stride, all in `output`, cell after cell, with one anchor of a
+ * cell's size. Returns how many cells they have, 0 if a stride does not divide the input. */
 uint32_t shk_boxes_grids(struct shk_detector *detector, const float *strides, uint32_t count,
                          uint32_t output);
+
+/* Sets detector->heads to one that is all of output 0, of boxes that the model has decoded. */
+void shk_boxes_decoded(struct shk_detector *detector);
 
 /* How many elements of `output` come out of a LOGISTIC and were only moved since: those that are
  * probabilities. */
@@ -44,39 +47,25 @@ static inline float shk_value(const struct shk_values *v, size_t i)
     return v->real ? v->real[i] : v->scale * (float)(v->quantized[i] - v->zero_point);
 }
 
-/* The candidates of an output, in order: all, or those that the device let through. */
-struct shk_boxes_rows {
-    struct shk_values values;
-    uint32_t count;
-    size_t step;   /* from one value of a candidate to its next */
-    size_t stride; /* from one candidate to the next; only if there is no list */
-    const struct shk_survivor *list;
+/* Values of a box, its scores included. */
+uint32_t shk_boxes_row_values(const struct shk_detector *detector);
+
+/* ---- what a value becomes; the device looks it up in a table of them (select.h) ---- */
+
+float shk_boxes_center(const struct shk_detector *detector, float value);
+/* 0 where it is no size: of such a box nothing is left. */
+float shk_boxes_size(const struct shk_detector *detector, float value);
+/* NaN stays NaN. */
+float shk_boxes_probability(const struct shk_detector *detector, float value);
+
+/* What these are multiplied with to be normalised: x and y, width and height. */
+struct shk_box_scales {
+    float center[2], size[2];
 };
-struct shk_boxes_rows shk_boxes_rows(const struct shk_decode *frame, uint32_t output);
-
-/* Where a candidate is: its place among all of the output's, and the index of its first value. */
-struct shk_boxes_row {
-    uint32_t index;
-    size_t at;
-};
-static inline struct shk_boxes_row shk_boxes_row(const struct shk_boxes_rows *rows, uint32_t i)
-{
-    if (rows->list)
-        return (struct shk_boxes_row){rows->list[i].index, rows->list[i].at};
-    return (struct shk_boxes_row){i, i * rows->stride};
-}
-
-/* Of rows of x, y, width, height, objectness, classes. */
-struct shk_candidate_layout shk_boxes_layout(const struct shk_detector *detector, const struct shk_graph *graph,
-                                             uint32_t output, float threshold);
-
-/* No value below it is a probability of `threshold` or more. */
-float shk_boxes_lowest(const struct shk_detector *detector, float threshold);
+struct shk_box_scales shk_boxes_scales(const struct shk_detector *detector, const struct shk_head *head,
+                                       uint32_t anchor);
 
 float shk_boxes_sigmoid(float x);
-
-/* The value as a probability; NaN stays NaN. */
-float shk_boxes_probability(const struct shk_decode *frame, const struct shk_values *values, size_t i);
 
 /* The index, below `count`, of the largest of the values at `first`, `first` + `step` ... */
 uint32_t shk_boxes_best(const struct shk_values *values, size_t first, size_t step, uint32_t count);
@@ -88,6 +77,9 @@ struct shk_box {
 
 /* Takes part in the suppression if the score is a number, above 0 and not below the threshold. */
 void shk_boxes_add(const struct shk_decode *frame, uint32_t class_id, float score, struct shk_box box);
+
+/* Of all heads, by detector->code: shk_decoder_def.decode. */
+uint32_t shk_boxes_decode(const struct shk_decode *frame, struct shk_detection *detections);
 
 /* Suppresses, places on the frame and writes what is left. */
 uint32_t shk_boxes_finish(const struct shk_decode *frame, struct shk_detection *detections);

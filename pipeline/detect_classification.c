@@ -43,7 +43,7 @@ static uint32_t decode(const struct shk_decode *frame, struct shk_detection *det
         sum += expf(shk_value(&v, c) - most);
     for (uint32_t c = 0; c < classes; c++) {
         float score = frame->detector->softmax ? expf(shk_value(&v, c) - most) / sum
-                                               : shk_boxes_probability(frame, &v, c);
+                                               : shk_boxes_probability(frame->detector, shk_value(&v, c));
         if (score >= threshold)
             shk_detection_insert(&list,
                                  &(struct shk_detection){c, shk_clamp01(score), 0.0f, 0.0f, 1.0f, 1.0f});

@@ -181,7 +181,7 @@ static float read_score(const struct shk_decode *frame, const struct shk_values 
     uint32_t classes = frame->detector->class_count, all = classes + code->background;
     *best = shk_boxes_best(v, first + code->background, 1, classes);
     if (!frame->detector->softmax)
-        return shk_boxes_probability(frame, v, first + code->background + *best);
+        return shk_boxes_probability(frame->detector, shk_value(v, first + code->background + *best));
     float chosen = shk_value(v, first + code->background + *best), sum = 0.0f;
     float most = code->background ? fmaxf(chosen, shk_value(v, first)) : chosen;
     /* no sum is below its largest term */

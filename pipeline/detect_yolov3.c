@@ -11,8 +11,6 @@
  * of all cells, with boxes as centre and size. Then there are no anchors to give. */
 #include "detect_boxes.h"
 
-#include <math.h>
-
 #define MAX_BOXES (1u << 24)
 
 static enum shk_status fail_head(const struct shk_detector *detector, const struct shk_graph *graph,
@@ -51,7 +49,7 @@ static enum shk_status add_head(struct shk_detector *detector, const struct shk_
         return fail_head(detector, graph, info, output,
                          "one stride that makes its grid the size of the input", error);
     struct shk_head *head = &detector->heads[detector->head_count++];
-    *head = (struct shk_head){output, (uint32_t)dims[1], (uint32_t)dims[2], stride, anchors, {{0}}};
+    *head = (struct shk_head){output, 0, (uint32_t)dims[1], (uint32_t)dims[2], stride, anchors, {{0}}};
     for (uint32_t a = 0; a < anchors; a++) {
         head->anchors[a][0] = own->anchors[0].sizes[a][0];
         head->anchors[a][1] = own->anchors[0].sizes[a][1];
@@ -72,6 +70,13 @@ static enum shk_status setup_heads(struct shk_detector *detector, const struct s
         status = shk_fail(
             error, SHK_ERROR_BAD_MODEL, "%s: decoder %s reads up to %d outputs, the model has %u",
             shk_modelinfo_name(info, graph), detector->def->name, SHK_MAX_HEADS, graph->output_count);
+    bool v5 = detector->def == &shk_decoder_yolov5;
+    detector->code = (struct shk_box_code){
+        .center = v5 ? SHK_CENTER_SIGMOID_WIDE : SHK_CENTER_SIGMOID,
+        .size = v5 ? SHK_SIZE_SIGMOID_SQUARED : SHK_SIZE_EXP,
+        .cells = true,
+        .objectness = true,
+    };
     detector->logits = info->outputs[0].scores != SHK_SCORES_PROBABILITIES;
     for (uint32_t i = 0; i < graph->output_count && !status; i++) {
         status = add_head(detector, graph, info, i, error);
@@ -104,6 +109,8 @@ static enum shk_status setup_rows(struct shk_detector *detector, const struct sh
                         "%s: the unit of the boxes cannot be told from output [%s]: add boxes=pixels or "
                         "boxes=normalized to its section",
                         shk_modelinfo_name(info, graph), t->name);
+    detector->code = (struct shk_box_code){.objectness = true};
+    shk_boxes_decoded(detector);
     return SHK_OK;
 }
 
@@ -121,74 +128,14 @@ static enum shk_status setup(struct shk_detector *detector, const struct shk_gra
     return (is_rows ? setup_rows : setup_heads)(detector, graph, info, error);
 }
 
-static struct shk_box read_box(const struct shk_detector *d, const struct shk_head *head,
-                               const struct shk_values *v, size_t at, uint32_t cell, const float *anchor)
-{
-    float column = (float)(cell % head->columns), row = (float)(cell / head->columns);
-    float x = shk_boxes_sigmoid(shk_value(v, at)), y = shk_boxes_sigmoid(shk_value(v, at + 1));
-    float w = shk_value(v, at + 2), h = shk_value(v, at + 3);
-    if (d->def == &shk_decoder_yolov5) {
-        x = 2.0f * x - 0.5f;
-        y = 2.0f * y - 0.5f;
-        w = 4.0f * shk_boxes_sigmoid(w) * shk_boxes_sigmoid(w);
-        h = 4.0f * shk_boxes_sigmoid(h) * shk_boxes_sigmoid(h);
-    } else {
-        w = expf(w);
-        h = expf(h);
-    }
-    return (struct shk_box){(column + x) * head->stride / d->width, (row + y) * head->stride / d->height,
-                            w * anchor[0] / d->width, h * anchor[1] / d->height};
-}
-
-/* Rows whose boxes the model has decoded. */
-static struct shk_box read_decoded(const struct shk_detector *d, const struct shk_values *v, size_t at)
-{
-    float x_scale = d->boxes == SHK_BOXES_PIXELS ? 1.0f / d->width : 1.0f;
-    float y_scale = d->boxes == SHK_BOXES_PIXELS ? 1.0f / d->height : 1.0f;
-    return (struct shk_box){shk_value(v, at) * x_scale, shk_value(v, at + 1) * y_scale, shk_value(v, at + 2) * x_scale,
-                            shk_value(v, at + 3) * y_scale};
-}
-
-/* `head` NULL: its rows are boxes that the model has decoded. */
-static void decode_output(const struct shk_decode *frame, uint32_t output, const struct shk_head *head)
-{
-    const struct shk_detector *d = frame->detector;
-    const struct shk_boxes_rows rows = shk_boxes_rows(frame, output);
-    const struct shk_values *v = &rows.values;
-    float threshold = shk_score_threshold(frame->params);
-    for (uint32_t i = 0; i < rows.count; i++) {
-        struct shk_boxes_row row = shk_boxes_row(&rows, i);
-        float objectness = shk_boxes_probability(frame, v, row.at + SHK_ROW_OBJECTNESS);
-        if (!(objectness >= threshold))
-            continue;
-        uint32_t best = shk_boxes_best(v, row.at + SHK_ROW_SCORES, 1, d->class_count);
-        float score = objectness * shk_boxes_probability(frame, v, row.at + SHK_ROW_SCORES + best);
-        shk_boxes_add(frame, best, score,
-                      head ? read_box(d, head, v, row.at, row.index / head->anchor_count,
-                                      head->anchors[row.index % head->anchor_count])
-                           : read_decoded(d, v, row.at));
-    }
-}
-
-static uint32_t decode(const struct shk_decode *frame, struct shk_detection *detections)
-{
-    const struct shk_detector *d = frame->detector;
-    shk_nms_reset(frame->nms);
-    for (uint32_t h = 0; h < d->head_count; h++)
-        decode_output(frame, d->heads[h].output, &d->heads[h]);
-    if (d->head_count == 0)
-        decode_output(frame, 0, NULL);
-    return shk_boxes_finish(frame, detections);
-}
-
 const struct shk_decoder_def shk_decoder_yolov3 = {
     .decoder = SHK_DECODER_YOLOV3,
     .name = "yolov3",
     .keys = SHK_KEY_ANCHORS | SHK_KEY_STRIDES | SHK_KEY_SCORES,
     .setup = setup,
     .capacity = shk_boxes_capacity,
-    .decode = decode,
-    .layout = shk_boxes_layout,
+    .decode = shk_boxes_decode,
+    .has_code = true,
 };
 
 const struct shk_decoder_def shk_decoder_yolov5 = {
@@ -197,6 +144,6 @@ const struct shk_decoder_def shk_decoder_yolov5 = {
     .keys = SHK_KEY_ANCHORS | SHK_KEY_STRIDES | SHK_KEY_BOXES | SHK_KEY_SCORES,
     .setup = setup,
     .capacity = shk_boxes_capacity,
-    .decode = decode,
-    .layout = shk_boxes_layout,
+    .decode = shk_boxes_decode,
+    .has_code = true,
 };

@@ -5,8 +5,6 @@
  * to pixels or, in TensorFlow Lite exports, normalised. There is no objectness. */
 #include "detect_boxes.h"
 
-#define ROW_SCORES 4 /* where the classes begin */
-
 static const float strides[] = {8.0f, 16.0f, 32.0f};
 
 static enum shk_status check_doubts(struct shk_detector *detector, const struct shk_graph *graph,
@@ -20,6 +18,8 @@ static enum shk_status check_doubts(struct shk_detector *detector, const struct 
         return shk_fail(error, SHK_ERROR_BAD_MODEL, "%s: not the output of YOLOv8", graph->name);
     detector->logits = own->scores == SHK_SCORES_LOGITS;
     detector->boxes = own->boxes != SHK_BOXES_UNSAID ? own->boxes : shk_boxes_unit(graph, 0);
+    detector->code = (struct shk_box_code){.columns = true};
+    shk_boxes_decoded(detector);
     if (detector->boxes == SHK_BOXES_PIXELS || detector->boxes == SHK_BOXES_NORMALIZED)
         return SHK_OK;
     return shk_fail(
@@ -39,48 +39,14 @@ static enum shk_status setup(struct shk_detector *detector, const struct shk_gra
     const struct shk_tensor *t = &graph->tensors[graph->outputs[0]];
     const int32_t *dims = t->shape.dims;
     if (graph->output_count != 1 || !shk_boxes_is_readable(graph, 0) || t->shape.rank != 3 || dims[0] != 1 ||
-        dims[1] <= ROW_SCORES)
+        dims[1] <= SHK_BOX_VALUES)
         return shk_fail(
             error, SHK_ERROR_BAD_MODEL,
             "%s: decoder yolov8 needs one output of 1 x (4 + classes) x N; found %u outputs, the first %s",
             shk_modelinfo_name(info, graph), graph->output_count, shk_shape_string(&t->shape, text));
-    detector->class_count = (uint32_t)dims[1] - ROW_SCORES;
+    detector->class_count = (uint32_t)dims[1] - SHK_BOX_VALUES;
     detector->candidates = (uint32_t)dims[2];
     return check_doubts(detector, graph, info, error);
-}
-
-static struct shk_candidate_layout layout(const struct shk_detector *detector, const struct shk_graph *graph,
-                                          uint32_t output, float threshold)
-{
-    (void)graph;
-    (void)output;
-    return (struct shk_candidate_layout){
-        .count = detector->candidates,
-        .values = ROW_SCORES + detector->class_count,
-        .columns = true,
-        .first_tested = ROW_SCORES,
-        .tested = detector->class_count,
-        .lowest = shk_boxes_lowest(detector, threshold),
-    };
-}
-
-static uint32_t decode(const struct shk_decode *frame, struct shk_detection *detections)
-{
-    const struct shk_detector *d = frame->detector;
-    const struct shk_boxes_rows rows = shk_boxes_rows(frame, 0);
-    const struct shk_values *v = &rows.values;
-    size_t step = rows.step;
-    float x_scale = d->boxes == SHK_BOXES_PIXELS ? 1.0f / d->width : 1.0f;
-    float y_scale = d->boxes == SHK_BOXES_PIXELS ? 1.0f / d->height : 1.0f;
-    shk_nms_reset(frame->nms);
-    for (uint32_t i = 0; i < rows.count; i++) {
-        size_t at = shk_boxes_row(&rows, i).at;
-        uint32_t best = shk_boxes_best(v, at + ROW_SCORES * step, step, d->class_count);
-        shk_boxes_add(frame, best, shk_boxes_probability(frame, v, at + (ROW_SCORES + best) * step),
-                      (struct shk_box){shk_value(v, at) * x_scale, shk_value(v, at + step) * y_scale,
-                                       shk_value(v, at + 2 * step) * x_scale, shk_value(v, at + 3 * step) * y_scale});
-    }
-    return shk_boxes_finish(frame, detections);
 }
 
 const struct shk_decoder_def shk_decoder_yolov8 = {
@@ -89,6 +55,6 @@ const struct shk_decoder_def shk_decoder_yolov8 = {
     .keys = SHK_KEY_BOXES | SHK_KEY_SCORES,
     .setup = setup,
     .capacity = shk_boxes_capacity,
-    .decode = decode,
-    .layout = layout,
+    .decode = shk_boxes_decode,
+    .has_code = true,
 };

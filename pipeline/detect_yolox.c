@@ -5,8 +5,6 @@
  * (column + x, row + y) * stride and the size exp(width, height) * stride. */
 #include "detect_boxes.h"
 
-#include <math.h>
-
 static const float usual_strides[] = {8.0f, 16.0f, 32.0f, 64.0f};
 
 /* Fills in the grids whose cells add up to `rows`: the sidecar's strides, or the usual ones (three, four in
@@ -19,6 +17,7 @@ static bool find_grids(struct shk_detector *detector, const struct shk_output_in
            shk_boxes_grids(detector, usual_strides, 4, 0) == rows;
 }
 
+/* The last step of setup(). */
 static enum shk_status check_doubts(struct shk_detector *detector, const struct shk_graph *graph,
                                     const struct shk_modelinfo *info, struct shk_error *error)
 {
@@ -35,6 +34,10 @@ static enum shk_status check_doubts(struct shk_detector *detector, const struct 
             "%s: the unit of the boxes cannot be told from output [%s]: add boxes=cells, pixels or "
             "normalized to its section",
             shk_modelinfo_name(info, graph), graph->tensors[graph->outputs[0]].name);
+    bool cells = detector->boxes == SHK_BOXES_CELLS;
+    detector->code = (struct shk_box_code){.size = cells ? SHK_SIZE_EXP : SHK_SIZE_PLAIN, .cells = cells, .objectness = true};
+    if (!cells)
+        shk_boxes_decoded(detector);
     return SHK_OK;
 }
 
@@ -60,55 +63,12 @@ static enum shk_status setup(struct shk_detector *detector, const struct shk_gra
     return check_doubts(detector, graph, info, error);
 }
 
-static struct shk_box read_box(const struct shk_detector *d, const struct shk_head *head,
-                               const struct shk_values *v, size_t row, uint32_t cell)
-{
-    struct shk_box box = {shk_value(v, row), shk_value(v, row + 1), shk_value(v, row + 2),
-                          shk_value(v, row + 3)};
-    if (d->boxes == SHK_BOXES_CELLS) {
-        box.x = (box.x + (float)(cell % head->columns)) * head->stride;
-        box.y = (box.y + (float)(cell / head->columns)) * head->stride;
-        box.width = expf(box.width) * head->stride;
-        box.height = expf(box.height) * head->stride;
-    }
-    if (d->boxes != SHK_BOXES_NORMALIZED) {
-        box.x /= d->width;
-        box.y /= d->height;
-        box.width /= d->width;
-        box.height /= d->height;
-    }
-    return box;
-}
-
-static uint32_t decode(const struct shk_decode *frame, struct shk_detection *detections)
-{
-    const struct shk_detector *d = frame->detector;
-    const struct shk_boxes_rows rows = shk_boxes_rows(frame, 0);
-    const struct shk_values *v = &rows.values;
-    float threshold = shk_score_threshold(frame->params);
-    const struct shk_head *head = d->heads;
-    uint32_t first = 0; /* of the head's cells */
-    shk_nms_reset(frame->nms);
-    for (uint32_t i = 0; i < rows.count; i++) {
-        struct shk_boxes_row row = shk_boxes_row(&rows, i);
-        for (; row.index - first >= head->rows * head->columns; head++)
-            first += head->rows * head->columns;
-        float objectness = shk_boxes_probability(frame, v, row.at + SHK_ROW_OBJECTNESS);
-        if (!(objectness >= threshold))
-            continue;
-        uint32_t best = shk_boxes_best(v, row.at + SHK_ROW_SCORES, 1, d->class_count);
-        float score = objectness * shk_boxes_probability(frame, v, row.at + SHK_ROW_SCORES + best);
-        shk_boxes_add(frame, best, score, read_box(d, head, v, row.at, row.index - first));
-    }
-    return shk_boxes_finish(frame, detections);
-}
-
 const struct shk_decoder_def shk_decoder_yolox = {
     .decoder = SHK_DECODER_YOLOX,
     .name = "yolox",
     .keys = SHK_KEY_STRIDES | SHK_KEY_BOXES | SHK_KEY_SCORES,
     .setup = setup,
     .capacity = shk_boxes_capacity,
-    .decode = decode,
-    .layout = shk_boxes_layout,
+    .decode = shk_boxes_decode,
+    .has_code = true,
 };

@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "select.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "detect_boxes.h"
 #include "grid.h"
 
 SHK_SHADER_DECLARE(select);
 
-#define LOCAL      64
-#define MAX_COUNT  (65535u * LOCAL) /* workgroups that every device dispatches */
-#define LEVEL_NONE 128              /* above every level */
+#define LOCAL         64
+#define MAX_COUNT     (65535u * LOCAL) /* workgroups that every device dispatches */
+#define TABLE_WORDS   (SHK_SELECT_ANCHORS + 2 * SHK_MAX_ANCHORS)
+#define MIN_THRESHOLD 1e-30f /* devices may take smaller floats for 0 */
 
 /* Heads smaller than this are read and looked at in less time than a dispatch takes. */
 #define MIN_BYTES (64u << 10)
+
+_Static_assert(sizeof(struct shk_select_head) % 16 == 0, "uniform buffers align arrays of structures to 16 bytes");
+_Static_assert(sizeof(struct shk_select_box) == 4 * SHK_SELECT_BOX_WORDS, "what the shader writes");
 
 static const struct shk_tensor *output_tensor(const struct shk_session *session, uint32_t i)
 {
@@ -25,56 +31,101 @@ static uint32_t elements_per_word(const struct shk_session *session, uint32_t i)
     return output_tensor(session, i)->dtype == SHK_DTYPE_FLOAT32 ? 1 : 4;
 }
 
-/* The lowest level whose real value, as decoders compute it, is not below `lowest`. */
-static int32_t lowest_level(const struct shk_tensor *tensor, float lowest)
+/* ---- which heads ---- */
+
+/* The real value of level `q`, as decoders compute it. */
+static float value_of(const struct shk_tensor *quantized, int32_t q)
 {
-    int32_t level = -128;
-    while (level < LEVEL_NONE && tensor->quant.scales[0] * (float)(level - tensor->quant.zero_points[0]) < lowest)
+    return quantized->quant.scales[0] * (float)(q - quantized->quant.zero_points[0]);
+}
+
+/* The lowest level that is a probability of `threshold` or more; 128: none is. */
+static int32_t lowest_level(const struct shk_detector *detector, const struct shk_tensor *quantized, float threshold)
+{
+    int32_t level = INT8_MIN;
+    while (level <= INT8_MAX && !(shk_boxes_probability(detector, value_of(quantized, level)) >= threshold))
         level++;
     return level;
 }
 
-static bool fits(const struct shk_candidate_layout *layout, const struct shk_tensor *tensor,
-                 const struct shk_view *view)
+/* Boxes of the output that the head is in, or 0: it cannot be read as one of boxes. */
+static uint32_t count_boxes(const struct shk_session *session, const struct shk_head *head)
 {
-    return view->words > 0 && layout->count <= MAX_COUNT &&
-           (uint64_t)layout->count * layout->values == shk_shape_elements(&tensor->shape) &&
-           view->channels % (layout->columns ? layout->count : layout->values) == 0;
+    const struct shk_detector *detector = session->detector;
+    const struct shk_view *view = &session->plan->views[session->graph->outputs[head->output]];
+    uint64_t elements = shk_shape_elements(&output_tensor(session, head->output)->shape);
+    uint32_t values = shk_boxes_row_values(detector);
+    uint64_t count = elements / values, own = (uint64_t)head->rows * head->columns * head->anchor_count;
+    bool whole = view->words > 0 && elements % values == 0 && count <= MAX_COUNT && head->first + own <= count;
+    bool even = view->channels % (detector->code.columns ? count : values) == 0;
+    return whole && even ? (uint32_t)count : 0;
 }
 
-/* All but where it is written to. False: every candidate counts. */
-static bool make_head(const struct shk_session *session, uint32_t i, struct shk_select_head *head)
+/* All but where it looks up and writes. False: it is to be read whole. */
+static bool make_head(const struct shk_session *session, uint32_t h, struct shk_select_head *out)
 {
-    const struct shk_tensor *tensor = output_tensor(session, i);
-    const struct shk_view *view = &session->plan->views[session->graph->outputs[i]];
-    struct shk_candidate_layout layout =
-        session->detector->def->layout(session->detector, session->graph, i, shk_score_threshold(&session->params));
-    if (!fits(&layout, tensor, view))
+    const struct shk_detector *d = session->detector;
+    const struct shk_head *head = &d->heads[h];
+    const struct shk_view *view = &session->plan->views[session->graph->outputs[head->output]];
+    const struct shk_tensor *quantized = shk_output_quantized(session->graph, head->output);
+    uint32_t boxes = count_boxes(session, head), values = shk_boxes_row_values(d);
+    if (!quantized || !boxes)
         return false;
-    uint32_t elements = elements_per_word(session, i);
-    struct shk_divisor across = shk_divisor_of(layout.columns ? layout.count : view->channels / layout.values);
-    *head = (struct shk_select_head){
-        .count = layout.count,
+    float threshold = shk_score_threshold(&session->params);
+    int32_t level = lowest_level(d, quantized, threshold);
+    uint32_t elements = elements_per_word(session, head->output);
+    struct shk_box_scales scales = shk_boxes_scales(d, head, 0);
+    struct shk_divisor across = shk_divisor_of(d->code.columns ? boxes : view->channels / values);
+    struct shk_divisor anchors = shk_divisor_of(head->anchor_count), columns = shk_divisor_of(head->columns);
+    float lowest = elements == 4 ? (float)level : level > INT8_MAX ? INFINITY : value_of(quantized, level);
+    *out = (struct shk_select_head){
+        .count = shk_head_count(head),
+        .first = head->first,
         .src = view->offset * elements,
-        .row_stride = layout.columns ? 0 : view->stride * elements,
-        .stride = layout.columns ? 1 : layout.values,
-        .n = across.n,
-        .magic = across.magic,
-        .shift = across.shift,
-        .step = layout.columns ? view->stride * elements : 1,
-        .values = layout.values,
-        .value_words = shk_div_round_up(layout.values, elements),
-        .first_tested = layout.first_tested,
-        .tested = layout.tested,
-        .lowest_level = elements == 1 ? 0 : lowest_level(tensor, layout.lowest),
-        .lowest = layout.lowest,
+        .row_stride = d->code.columns ? 0 : view->stride * elements,
+        .stride = d->code.columns ? 1 : values,
+        .step = d->code.columns ? view->stride * elements : 1,
+        .objectness = d->code.objectness,
+        .classes = d->class_count,
+        .across_n = across.n,
+        .across_magic = across.magic,
+        .across_shift = across.shift,
+        .anchors_n = anchors.n,
+        .anchors_magic = anchors.magic,
+        .anchors_shift = anchors.shift,
+        .columns_n = columns.n,
+        .columns_magic = columns.magic,
+        .columns_shift = columns.shift,
+        .cell = d->code.cells ? 1.0f : 0.0f,
+        .center_x = scales.center[0],
+        .center_y = scales.center[1],
+        .threshold = threshold,
+        .lowest = lowest,
+        .inverse = 1.0f / quantized->quant.scales[0],
+        .zero = quantized->quant.zero_points[0] - INT8_MIN,
     };
-    return elements == 1 || head->lowest_level > -128;
+    return level > INT8_MIN;
 }
 
-uint64_t shk_select_bytes(const struct shk_select_head *head)
+static uint64_t head_bytes(const struct shk_select_head *head)
 {
-    return 4 * (uint64_t)head->count * (1 + (uint64_t)head->value_words);
+    return 4 * (uint64_t)head->count * (1 + SHK_SELECT_BOX_WORDS);
+}
+
+/* Adds the heads of output `i`, if the device can decode all of them. */
+static void add_heads(const struct shk_session *session, uint32_t i, struct shk_selection *selection)
+{
+    uint32_t count = selection->count;
+    if (count && elements_per_word(session, i) != elements_per_word(session, session->detector->heads[selection->which[0]].output))
+        return;
+    for (uint32_t h = 0; h < session->detector->head_count; h++) {
+        if (session->detector->heads[h].output != i)
+            continue;
+        if (count == SHK_SELECT_HEADS || !make_head(session, h, &selection->heads[count]))
+            return;
+        selection->which[count++] = h;
+    }
+    selection->count = count;
 }
 
 static bool choose(struct shk_session *session, struct shk_selection *selection)
@@ -83,16 +134,14 @@ static bool choose(struct shk_session *session, struct shk_selection *selection)
     uint64_t whole = 0, bytes = 0; /* of the heads; of all outputs */
     for (uint32_t i = 0; i < graph->output_count; i++) {
         uint64_t view = shk_view_bytes(&session->plan->views[graph->outputs[i]]);
-        uint32_t n = selection->count;
-        if (n == SHK_SELECT_HEADS || elements_per_word(session, i) != elements_per_word(session, 0) ||
-            !make_head(session, i, &selection->heads[n])) {
+        uint32_t before = selection->count;
+        add_heads(session, i, selection);
+        if (selection->count == before)
             bytes += view;
-            continue;
-        }
-        whole += view;
-        bytes += shk_select_bytes(&selection->heads[n]);
-        selection->outputs[n] = i;
-        selection->count++;
+        else
+            whole += view;
+        for (uint32_t n = before; n < selection->count; n++)
+            bytes += head_bytes(&selection->heads[n]);
     }
     /* the output buffer is bound as one; half of it is more than enough for what lies between the outputs */
     return whole >= MIN_BYTES &&
@@ -103,8 +152,8 @@ enum shk_status shk_select_init(struct shk_session *session, struct shk_error *e
 {
     const struct shk_session_params *params = &session->params;
     const struct shk_decoder_def *decoder = session->detector->def;
-    if (!params->detections_only || params->keep_tensors || !decoder || !decoder->layout ||
-        !(shk_score_threshold(params) > 0.0f))
+    if (!params->detections_only || params->keep_tensors || !decoder || !decoder->has_code ||
+        !(shk_score_threshold(params) >= MIN_THRESHOLD))
         return SHK_OK;
     session->selection = calloc(1, sizeof(*session->selection));
     if (!session->selection)
@@ -122,31 +171,47 @@ void shk_select_finish(struct shk_session *session)
     session->selection = NULL;
 }
 
-/* Which of the heads output `i` is; `count` if none. */
-static uint32_t find(const struct shk_selection *selection, uint32_t i)
-{
-    uint32_t n = 0;
-    while (n < selection->count && selection->outputs[n] != i)
-        n++;
-    return n;
-}
-
-const struct shk_select_head *shk_select_head(const struct shk_session *session, uint32_t i)
+uint64_t shk_select_bytes(const struct shk_session *session, uint32_t i)
 {
     const struct shk_selection *selection = session->selection;
-    uint32_t n = selection ? find(selection, i) : 0;
-    return selection && n < selection->count ? &selection->heads[n] : NULL;
+    uint64_t bytes = 0;
+    for (uint32_t n = 0; selection && n < selection->count; n++)
+        if (session->detector->heads[selection->which[n]].output == i)
+            bytes += head_bytes(&selection->heads[n]);
+    return bytes;
+}
+
+/* ---- the dispatch ---- */
+
+static void fill_tables(const struct shk_session *session, const struct shk_head *head, float *table)
+{
+    const struct shk_detector *d = session->detector;
+    const struct shk_tensor *quantized = shk_output_quantized(session->graph, head->output);
+    for (int32_t q = INT8_MIN; q <= INT8_MAX; q++) {
+        float value = value_of(quantized, q);
+        table[SHK_SELECT_CENTER + q - INT8_MIN] = shk_boxes_center(d, value);
+        table[SHK_SELECT_SIZE + q - INT8_MIN] = shk_boxes_size(d, value);
+        table[SHK_SELECT_PROBABILITY + q - INT8_MIN] = shk_boxes_probability(d, value);
+    }
+    for (uint32_t a = 0; a < head->anchor_count; a++)
+        memcpy(&table[SHK_SELECT_ANCHORS + 2 * a], shk_boxes_scales(d, head, a).size, 2 * sizeof(float));
 }
 
 static enum shk_status write_heads(struct shk_session *session, struct shk_error *error)
 {
     struct shk_selection *selection = session->selection;
-    size_t bytes = sizeof(selection->heads);
+    size_t bytes = sizeof(selection->heads) + selection->count * TABLE_WORDS * sizeof(float);
     enum shk_status status = shk_pool_alloc(session->device->pool, SHK_MEMORY_UPLOAD, bytes, SHK_UNIFORM_ALIGNMENT,
                                             &selection->buffer, error);
     if (status)
         return status;
-    memcpy(selection->buffer.map, selection->heads, bytes);
+    float *tables = (float *)(void *)((uint8_t *)selection->buffer.map + sizeof(selection->heads));
+    memset(selection->buffer.map, 0, bytes);
+    for (uint32_t n = 0; n < selection->count; n++) {
+        selection->heads[n].tables = (uint32_t)(sizeof(selection->heads) / 4) + n * TABLE_WORDS;
+        fill_tables(session, &session->detector->heads[selection->which[n]], tables + n * TABLE_WORDS);
+    }
+    memcpy(selection->buffer.map, selection->heads, sizeof(selection->heads));
     return shk_buffer_flush(session->device, &selection->buffer, 0, bytes, error);
 }
 
@@ -154,14 +219,20 @@ enum shk_status shk_select_build(struct shk_session *session, struct shk_error *
 {
     struct shk_selection *selection = session->selection;
     const struct shk_select_push push = {.lane_words = (uint32_t)(session->output_bytes / 4)};
-    uint32_t most = 0;
+    const struct shk_head *heads = session->detector->heads;
+    uint32_t most = 0, first = heads[selection->which[0]].output;
+    uint64_t at = 0; /* in an output's part */
     for (uint32_t n = 0; n < selection->count; n++) {
-        selection->heads[n].dst = (uint32_t)(session->output_offsets[selection->outputs[n]] / 4);
+        uint32_t output = heads[selection->which[n]].output;
+        if (n == 0 || heads[selection->which[n - 1]].output != output)
+            at = session->output_offsets[output];
+        selection->heads[n].dst = (uint32_t)(at / 4);
+        at += head_bytes(&selection->heads[n]);
         most = SHK_MAX(most, selection->heads[n].count);
     }
     const struct shk_dispatch dispatch = {
         .shader = &shk_shader_select,
-        .spec = {elements_per_word(session, 0) == 1 ? SHK_SELECT_FLOATS : SHK_SELECT_BYTES, selection->count},
+        .spec = {elements_per_word(session, first) == 1 ? SHK_SELECT_FLOATS : SHK_SELECT_BYTES, selection->count},
         .spec_count = 2,
         .local_size = {LOCAL, 1, 1},
         .groups = {shk_div_round_up(most, LOCAL), selection->count, 1},
@@ -175,37 +246,13 @@ enum shk_status shk_select_build(struct shk_session *session, struct shk_error *
     return status ? status : shk_kernels_build(&session->kernels, &selection->dispatch, 1, error);
 }
 
-enum shk_status shk_select_create_lane(const struct shk_session *session, struct shk_lane *lane,
-                                       struct shk_error *error)
+void shk_select_read(const struct shk_session *session, struct shk_lane *lane, const void *words)
 {
     const struct shk_selection *selection = session->selection;
-    lane->survivors = calloc(session->graph->output_count, sizeof(*lane->survivors));
-    for (uint32_t n = 0; n < selection->count && lane->survivors; n++) {
-        struct shk_survivors *survivors = &lane->survivors[selection->outputs[n]];
-        survivors->list = calloc(selection->heads[n].count, sizeof(*survivors->list));
-        if (!survivors->list)
-            return shk_fail_oom(error, selection->heads[n].count * sizeof(*survivors->list), "survivors");
+    for (uint32_t n = 0; selection && n < selection->count; n++) {
+        const struct shk_select_head *head = &selection->heads[n];
+        const float *scores = (const float *)words + head->dst;
+        const void *boxes = scores + head->count;
+        lane->found[selection->which[n]] = (struct shk_found){scores, boxes};
     }
-    return lane->survivors ? SHK_OK : shk_fail_oom(error, sizeof(*lane->survivors), "survivors");
-}
-
-void shk_select_finish_lane(const struct shk_session *session, struct shk_lane *lane)
-{
-    for (uint32_t i = 0; lane->survivors && i < session->graph->output_count; i++)
-        free(lane->survivors[i].list);
-    free(lane->survivors);
-}
-
-void shk_select_read(const struct shk_session *session, struct shk_lane *lane, uint32_t i, const void *words)
-{
-    const struct shk_select_head *head = shk_select_head(session, i);
-    uint32_t elements = elements_per_word(session, i);
-    struct shk_survivors *survivors = &lane->survivors[i];
-    const uint32_t *found = (const uint32_t *)words + head->dst;
-    survivors->values = found;
-    survivors->count = 0;
-    for (uint32_t k = 0; k < head->count; k++)
-        if (found[k])
-            survivors->list[survivors->count++] =
-                (struct shk_survivor){k, (head->count + k * head->value_words) * elements};
 }

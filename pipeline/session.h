@@ -36,7 +36,7 @@ struct shk_lane {
     struct shk_memory *memory;       /* likewise */
     struct shk_placement placement;
     void **outputs; /* dense, types of struct shk_tensor */
-    struct shk_survivors *survivors; /* per output; NULL: all outputs are read whole */
+    struct shk_found found[SHK_MAX_HEADS]; /* per head of the detector */
     struct shk_detection *detections;
     uint32_t detection_count;
     struct shk_stage_time decode;

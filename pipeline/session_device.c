@@ -33,9 +33,9 @@ static void lay_out(struct shk_session *session)
     session->input_bytes = at;
     at = 0;
     for (uint32_t i = 0; i < graph->output_count; i++) {
-        const struct shk_select_head *head = shk_select_head(session, i);
+        uint64_t found = shk_select_bytes(session, i);
         session->output_offsets[i] = at;
-        at += head ? shk_select_bytes(head) : shk_view_bytes(&session->plan->views[graph->outputs[i]]);
+        at += found ? found : shk_view_bytes(&session->plan->views[graph->outputs[i]]);
         at = shk_align_up(at, REGION_ALIGNMENT);
     }
     session->output_bytes = at;
@@ -201,13 +201,13 @@ static enum shk_status create_lanes(struct shk_session *session, struct shk_fram
     return status;
 }
 
-static void bind_survivors(struct shk_session *session, struct shk_frame_slot *slot, VkDescriptorSet set)
+static void bind_found(struct shk_session *session, struct shk_frame_slot *slot, VkDescriptorSet set)
 {
     const struct shk_buffer *output = &slot->gpu.output, *heads = &session->selection->buffer;
-    const VkDescriptorBufferInfo survivors = {output->buffer, output->offset, output->size};
+    const VkDescriptorBufferInfo found = {output->buffer, output->offset, output->size};
     slot->select_set = set;
-    shk_kernels_write_set(&session->kernels, set, &session->arena, heads, (uint32_t)heads->size);
-    shk_kernels_write_frame(&session->kernels, set, &survivors, &survivors);
+    shk_kernels_write_set(&session->kernels, set, &session->arena, heads, sizeof(session->selection->heads));
+    shk_kernels_write_frame(&session->kernels, set, &found, &found);
 }
 
 /* `sets`: one per lane, and one for the selection. */
@@ -222,10 +222,8 @@ static enum shk_status create_slot(struct shk_session *session, struct shk_frame
         return status;
     session->info.staging_bytes += slot->gpu.output.size;
     status = grow_staging(session, slot, batch * session->input_bytes, error);
-    for (uint32_t i = 0; session->selection && i < batch && !status; i++)
-        status = shk_select_create_lane(session, &slot->lanes[i], error);
     if (session->selection)
-        bind_survivors(session, slot, sets[batch]);
+        bind_found(session, slot, sets[batch]);
     if (!status && session->image)
         status = create_lanes(session, slot, sets, error);
     if (!status)
@@ -299,9 +297,6 @@ static void device_destroy(struct shk_session *session)
     shk_fuse_destroy(&session->fused);
     free(session->input_offsets);
     free(session->output_offsets);
-    for (uint32_t i = 0; session->slots && i < session->slot_count; i++)
-        for (uint32_t k = 0; session->slots[i].lanes && k < session->params.batch_size; k++)
-            shk_select_finish_lane(session, &session->slots[i].lanes[k]);
     shk_select_finish(session);
 }
 
@@ -430,10 +425,9 @@ static void unpack_outputs(struct shk_session *session, struct shk_frame_slot *s
     for (uint32_t k = 0; k < slot->count; k++) {
         const uint8_t *words = (const uint8_t *)slot->gpu.output.map + k * session->output_bytes;
         struct shk_lane *lane = &slot->lanes[k];
+        shk_select_read(session, lane, words);
         for (uint32_t i = 0; i < graph->output_count; i++)
-            if (shk_select_head(session, i))
-                shk_select_read(session, lane, i, words);
-            else
+            if (!shk_select_bytes(session, i))
                 shk_rows_unpack(&session->plan->views[graph->outputs[i]], element_size(session, graph->outputs[i]),
                                 words + session->output_offsets[i], lane->outputs[i]);
     }

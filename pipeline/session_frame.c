@@ -135,7 +135,7 @@ static void decode(struct shk_session *session, struct shk_lane *lane)
         .outputs = (const void *const *)lane->outputs,
         .placement = lane->placement,
         .nms = session->nms,
-        .survivors = lane->survivors,
+        .found = lane->found,
     };
     const struct shk_decoder_def *decoder = session->detector->def;
     uint64_t start = shk_time_ns();

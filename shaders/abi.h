@@ -20,7 +20,7 @@
 #define SHK_BINDING_ARENA   0 /* storage buffer: uint words[], activations */
 #define SHK_BINDING_PARAMS  1 /* storage buffer: uint words[], weights, quantization, tables */
 #define SHK_BINDING_UNIFORM 2 /* dynamic uniform buffer: uvec4[], a window into the same parameter bytes */
-#define SHK_BINDING_FRAME   3 /* storage buffer: uint words[], what the frame's planes are in (preprocess); survivors (select) */
+#define SHK_BINDING_FRAME   3 /* storage buffer: uint words[], what the frame's planes are in (preprocess); found boxes (select) */
 #define SHK_BINDING_HEADER  4 /* storage buffer: struct shk_frame_header and tables (preprocess only) */
 #define SHK_BINDING_TEXELS  5 /* uniform texel buffer: the arena again, a word per texel */
 #define SHK_BINDING_WEIGHTS 6 /* uniform texel buffer: the parameters again, a uvec4 per texel */
@@ -112,27 +112,45 @@ struct shk_divisor {
     SHK_UINT n, magic, shift;
 };
 
-/* ---- select: of the candidates in a model's outputs, those of which one of the tested values is not below `lowest` ---- */
+/* ---- select: the boxes of detection heads that reach the score threshold ---- */
 
 #define SHK_SELECT_BYTES  0 /* what an element of the outputs is: an int8 */
 #define SHK_SELECT_FLOATS 1 /* or a word */
 #define SHK_SELECT_HEADS  8
-/* An output, in uniform buffers; y of the workgroups counts them. What is written to SHK_BINDING_FRAME: a word per
- * candidate, 0 or 1, and behind these, in a place of its own, the values of each that has a 1. */
+/* Words of the parameters, for each head: floats that a value becomes, for -128 first, as the centre of a box, its size, a
+ * probability; then what a size is multiplied with, width and height for each anchor. */
+#define SHK_SELECT_CENTER      0
+#define SHK_SELECT_SIZE        256
+#define SHK_SELECT_PROBABILITY 512
+#define SHK_SELECT_ANCHORS     768
+/* A head, in uniform buffers; y of the workgroups counts them. What is written to SHK_BINDING_FRAME: per box a score or 0,
+ * and behind these a shk_select_box for each that has a score. */
 struct shk_select_head {
-    SHK_UINT count;         /* candidates */
-    SHK_UINT src;           /* elements */
-    SHK_UINT row_stride;    /* elements to the next row of the output */
-    SHK_UINT stride;        /* to the next candidate in it */
-    SHK_UINT n, magic, shift; /* shk_divisor: candidates in a row */
-    SHK_UINT step;          /* elements to the next value of a candidate */
-    SHK_UINT values, value_words; /* of a candidate */
-    SHK_UINT first_tested, tested;
-    SHK_INT lowest_level;
-    SHK_FLOAT lowest;
-    SHK_UINT dst; /* words */
-    SHK_UINT unused;
+    SHK_UINT count;      /* boxes */
+    SHK_UINT first;      /* boxes of the output in front of them */
+    SHK_UINT src;        /* elements */
+    SHK_UINT row_stride; /* elements to the next row of the output */
+    SHK_UINT stride;     /* to the next box in it */
+    SHK_UINT step;       /* elements to the next value of a box */
+    SHK_UINT objectness; /* 1: there is one in front of the classes */
+    SHK_UINT classes;
+    SHK_UINT across_n, across_magic, across_shift;    /* shk_divisor: boxes in a row of the output */
+    SHK_UINT anchors_n, anchors_magic, anchors_shift; /* of a cell */
+    SHK_UINT columns_n, columns_magic, columns_shift; /* cells in a row of the picture */
+    SHK_FLOAT cell;               /* of the cell's number that counts for the centre: 1, or 0 */
+    SHK_FLOAT center_x, center_y; /* what it is multiplied with */
+    SHK_FLOAT threshold;
+    SHK_FLOAT lowest;  /* of an element, that reaches it by itself */
+    SHK_FLOAT inverse; /* FLOATS: 1 / scale, to find the value out of which DEQUANTIZE made an element */
+    SHK_INT zero;      /* likewise: its zero point + 128 */
+    SHK_UINT tables, dst; /* words */
+    SHK_UINT unused0, unused1;
 };
+struct shk_select_box {
+    SHK_UINT class_id;
+    SHK_FLOAT x_min, y_min, x_max, y_max; /* normalised to the model's input */
+};
+#define SHK_SELECT_BOX_WORDS 5
 struct shk_select_push {
     SHK_UINT lane_words; /* of SHK_BINDING_FRAME, to the next lane's */
 };

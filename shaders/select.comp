@@ -1,6 +1,6 @@
-// Candidates of detection heads, one per invocation: those that may become detections go to memory that the CPU reads.
-// The others never leave the device.
-// SPDX-License-Identifier: LGPL-2.1-or-later
+// Boxes of detection heads, one per invocation: those that reach the score threshold are decoded, as pipeline/
+// detect_boxes.c does it, float operation by float operation, and go to memory that the CPU reads. The others never leave
+// the device. SPDX-License-Identifier: LGPL-2.1-or-later
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -10,62 +10,103 @@ layout(constant_id = SHK_SPEC_FIRST + 1) const uint HEADS = 1u;
 
 layout(push_constant) uniform shk_push { shk_select_push p; };
 
-layout(set = 0, binding = SHK_BINDING_FRAME, std430) writeonly buffer shk_survivor_buffer { uint survivors[]; };
+layout(set = 0, binding = SHK_BINDING_FRAME, std430) writeonly buffer shk_found_buffer { uint found[]; };
 layout(set = 0, binding = SHK_BINDING_UNIFORM, std140) uniform uniform_block { shk_select_head heads[SHK_SELECT_HEADS]; };
 
+shk_select_head head;
+
 // Drivers for CPUs fetch from an address that varies lane by lane.
-shk_select_head get_head()
+void get_head()
 {
-    shk_select_head head = heads[0];
+    head = heads[0];
     for (uint i = 1u; i < HEADS; i++)
         if (gl_WorkGroupID.y == i)
             head = heads[i];
-    return head;
 }
 
-uint load_byte(uint at)
+// An element, of which the larger is the better one.
+float load(uint element)
 {
-    return bitfieldExtract(SHK_LOAD(at / 4u), int(at % 4u * 8u), 8);
+    if (TYPE == SHK_SELECT_FLOATS)
+        return uintBitsToFloat(SHK_LOAD(element));
+    return float(bitfieldExtract(int(SHK_LOAD(element / 4u)), int(element % 4u * 8u), 8));
 }
 
-bool is_candidate(shk_select_head head, uint at)
+// What `table` makes of an element. Of a float, which DEQUANTIZE made, value * inverse is within 1e-4 of an integer.
+float look_up(uint table, float value)
 {
-    bool found = false;
-    for (uint k = head.first_tested; k < head.first_tested + head.tested; k++) {
-        uint element = at + k * head.step;
-        if (TYPE == SHK_SELECT_FLOATS)
-            found = found || uintBitsToFloat(SHK_LOAD(element)) >= head.lowest;
-        else
-            found = found || bitfieldExtract(int(load_byte(element)), 0, 8) >= head.lowest_level;
+    int rank = TYPE == SHK_SELECT_FLOATS ? int(floor(value * head.inverse + 0.5)) + head.zero : int(value) + 128;
+    return uintBitsToFloat(params[head.tables + table + uint(clamp(rank, 0, 255))]);
+}
+
+uint anchor_scale(uint anchor, uint i)
+{
+    return params[head.tables + SHK_SELECT_ANCHORS + 2u * anchor + i];
+}
+
+// The element with the best class's score; `best`: which class.
+float best_class(uint scores, out uint best)
+{
+    float most = load(scores);
+    best = 0u;
+    for (uint c = 1u; c < head.classes; c++) {
+        float value = load(scores + c * head.step);
+        if (value > most) {
+            most = value;
+            best = c;
+        }
     }
-    return found;
+    return most;
 }
 
-void write_values(shk_select_head head, uint to, uint at)
+// The score of the box at element `at`, or 0.
+float score_of(uint at, out uint best)
 {
-    for (uint w = 0u; w < head.value_words; w++) {
-        uint word = 0u;
-        if (TYPE == SHK_SELECT_FLOATS)
-            word = SHK_LOAD(at + w * head.step);
-        else
-            for (uint k = w * 4u; k < min(w * 4u + 4u, head.values); k++)
-                word |= load_byte(at + k * head.step) << (k % 4u * 8u);
-        survivors[to + w] = word;
-    }
+    uint scores = at + 4u * head.step;
+    float objectness = load(scores);
+    best = 0u;
+    if (head.objectness != 0u && objectness < head.lowest)
+        return 0.0;
+    float most = best_class(scores + head.objectness * head.step, best);
+    if (most < head.lowest)
+        return 0.0;
+    precise float score = look_up(SHK_SELECT_PROBABILITY, most);
+    if (head.objectness != 0u)
+        score = look_up(SHK_SELECT_PROBABILITY, objectness) * score;
+    return score >= head.threshold ? score : 0.0;
+}
+
+void write_box(uint to, uint at, uint index, uint best)
+{
+    uint cell = index;
+    uint anchor = shk_take_remainder(cell, shk_divisor(head.anchors_n, head.anchors_magic, head.anchors_shift));
+    uint row = cell;
+    uint column = shk_take_remainder(row, shk_divisor(head.columns_n, head.columns_magic, head.columns_shift));
+    precise float x = (look_up(SHK_SELECT_CENTER, load(at)) + float(column) * head.cell) * head.center_x;
+    precise float y = (look_up(SHK_SELECT_CENTER, load(at + head.step)) + float(row) * head.cell) * head.center_y;
+    precise float width =
+        look_up(SHK_SELECT_SIZE, load(at + 2u * head.step)) * uintBitsToFloat(anchor_scale(anchor, 0u));
+    precise float height =
+        look_up(SHK_SELECT_SIZE, load(at + 3u * head.step)) * uintBitsToFloat(anchor_scale(anchor, 1u));
+    precise vec4 corners = vec4(x - 0.5 * width, y - 0.5 * height, x + 0.5 * width, y + 0.5 * height);
+    found[to] = best;
+    for (uint i = 0u; i < 4u; i++)
+        found[to + 1u + i] = floatBitsToUint(corners[i]);
 }
 
 void main()
 {
-    shk_select_head head = get_head();
+    get_head();
     uint index = gl_GlobalInvocationID.x;
     if (index >= head.count)
         return;
-    uint row = index;
-    uint column = shk_take_remainder(row, shk_divisor(head.n, head.magic, head.shift));
+    uint row = head.first + index;
+    uint column = shk_take_remainder(row, shk_divisor(head.across_n, head.across_magic, head.across_shift));
     uint at = head.src + row * head.row_stride + column * head.stride;
     uint to = SHK_LANE * p.lane_words + head.dst;
-    bool found = is_candidate(head, at);
-    survivors[to + index] = uint(found);
-    if (found)
-        write_values(head, to + head.count + index * head.value_words, at);
+    uint best;
+    float score = score_of(at, best);
+    found[to + index] = floatBitsToUint(score);
+    if (score > 0.0)
+        write_box(to + head.count + index * SHK_SELECT_BOX_WORDS, at, index, best);
 }
