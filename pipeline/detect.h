@@ -21,8 +21,8 @@
 #define SHK_DEFAULT_IOU_THRESHOLD   0.5f
 #define SHK_DEFAULT_MAX_DETECTIONS  100
 
-/* A grid of cells over the model's input, each of which predicts one box, or one per anchor. Where the model has decoded
- * its boxes already: one row of cells of stride 1 with an anchor of 1 x 1. */
+/* A grid of cells over the model's input, each of which predicts one box, or one per anchor. Where the model has
+ * decoded its boxes already: one row of cells of stride 1 with an anchor of 1 x 1. */
 struct shk_head {
     uint32_t output; /* index among the model's outputs */
     uint32_t first;  /* boxes in front of it in that output */

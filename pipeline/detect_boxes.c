@@ -31,8 +31,8 @@ uint32_t shk_boxes_grids(struct shk_detector *detector, const float *strides, ui
         float rows = detector->height / strides[i], columns = detector->width / strides[i];
         if (rows < 1.0f || columns < 1.0f || rows != floorf(rows) || columns != floorf(columns))
             return 0;
-        detector->heads[i] = (struct shk_head){output, cells, (uint32_t)rows, (uint32_t)columns, strides[i], 1,
-                                               {{strides[i], strides[i]}}};
+        detector->heads[i] = (struct shk_head){
+            output, cells, (uint32_t)rows, (uint32_t)columns, strides[i], 1, {{strides[i], strides[i]}}};
         /* at most 16384 a side, so that 8 grids fit */
         cells += detector->heads[i].rows * detector->heads[i].columns;
     }
@@ -121,9 +121,12 @@ float shk_boxes_sigmoid(float x)
 float shk_boxes_center(const struct shk_detector *detector, float value)
 {
     switch (detector->code.center) {
-        case SHK_CENTER_SIGMOID: return shk_boxes_sigmoid(value);
-        case SHK_CENTER_SIGMOID_WIDE: return 2.0f * shk_boxes_sigmoid(value) - 0.5f;
-        default: return value;
+    case SHK_CENTER_SIGMOID:
+        return shk_boxes_sigmoid(value);
+    case SHK_CENTER_SIGMOID_WIDE:
+        return 2.0f * shk_boxes_sigmoid(value) - 0.5f;
+    default:
+        return value;
     }
 }
 

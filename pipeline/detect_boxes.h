@@ -15,8 +15,8 @@ enum shk_status shk_boxes_init(struct shk_detector *detector, const struct shk_g
 /* Is output `output` float, or 8 bit with one scale? */
 bool shk_boxes_is_readable(const struct shk_graph *graph, uint32_t output);
 
-/* Sets detector->heads to one grid over the input for each stride, all in `output`, cell after cell, with one anchor of a
- * cell's size. Returns how many cells they have, 0 if a stride does not divide the input. */
+/* Sets detector->heads to one grid over the input for each stride, all in `output`, cell after cell, with one anchor of
+ * a cell's size. Returns how many cells they have, 0 if a stride does not divide the input. */
 uint32_t shk_boxes_grids(struct shk_detector *detector, const float *strides, uint32_t count,
                          uint32_t output);
 

@@ -35,7 +35,8 @@ static enum shk_status check_doubts(struct shk_detector *detector, const struct 
             "normalized to its section",
             shk_modelinfo_name(info, graph), graph->tensors[graph->outputs[0]].name);
     bool cells = detector->boxes == SHK_BOXES_CELLS;
-    detector->code = (struct shk_box_code){.size = cells ? SHK_SIZE_EXP : SHK_SIZE_PLAIN, .cells = cells, .objectness = true};
+    detector->code =
+        (struct shk_box_code){.size = cells ? SHK_SIZE_EXP : SHK_SIZE_PLAIN, .cells = cells, .objectness = true};
     if (!cells)
         shk_boxes_decoded(detector);
     return SHK_OK;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "select.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +10,7 @@
 SHK_SHADER_DECLARE(select);
 
 #define LOCAL         64
-#define MAX_COUNT     (65535u * LOCAL) /* workgroups that every device dispatches */
+#define MAX_COUNT     (65535u / SHK_SELECT_HEADS * LOCAL) /* workgroups that every device dispatches */
 #define TABLE_WORDS   (SHK_SELECT_ANCHORS + 2 * SHK_MAX_ANCHORS)
 #define MIN_THRESHOLD 1e-30f /* devices may take smaller floats for 0 */
 
@@ -39,7 +38,7 @@ static float value_of(const struct shk_tensor *quantized, int32_t q)
     return quantized->quant.scales[0] * (float)(q - quantized->quant.zero_points[0]);
 }
 
-/* The lowest level that is a probability of `threshold` or more; 128: none is. */
+/* The lowest level that is a probability of `threshold` or more; 128, which is above all: none is. */
 static int32_t lowest_level(const struct shk_detector *detector, const struct shk_tensor *quantized, float threshold)
 {
     int32_t level = INT8_MIN;
@@ -77,7 +76,7 @@ static bool make_head(const struct shk_session *session, uint32_t h, struct shk_
     struct shk_box_scales scales = shk_boxes_scales(d, head, 0);
     struct shk_divisor across = shk_divisor_of(d->code.columns ? boxes : view->channels / values);
     struct shk_divisor anchors = shk_divisor_of(head->anchor_count), columns = shk_divisor_of(head->columns);
-    float lowest = elements == 4 ? (float)level : level > INT8_MAX ? INFINITY : value_of(quantized, level);
+    float lowest = elements == 4 ? (float)level : value_of(quantized, level);
     *out = (struct shk_select_head){
         .count = shk_head_count(head),
         .first = head->first,
@@ -85,8 +84,6 @@ static bool make_head(const struct shk_session *session, uint32_t h, struct shk_
         .row_stride = d->code.columns ? 0 : view->stride * elements,
         .stride = d->code.columns ? 1 : values,
         .step = d->code.columns ? view->stride * elements : 1,
-        .objectness = d->code.objectness,
-        .classes = d->class_count,
         .across_n = across.n,
         .across_magic = across.magic,
         .across_shift = across.shift,
@@ -116,7 +113,8 @@ static uint64_t head_bytes(const struct shk_select_head *head)
 static void add_heads(const struct shk_session *session, uint32_t i, struct shk_selection *selection)
 {
     uint32_t count = selection->count;
-    if (count && elements_per_word(session, i) != elements_per_word(session, session->detector->heads[selection->which[0]].output))
+    if (count && elements_per_word(session, i) !=
+                     elements_per_word(session, session->detector->heads[selection->which[0]].output))
         return;
     for (uint32_t h = 0; h < session->detector->head_count; h++) {
         if (session->detector->heads[h].output != i)
@@ -220,7 +218,7 @@ enum shk_status shk_select_build(struct shk_session *session, struct shk_error *
     struct shk_selection *selection = session->selection;
     const struct shk_select_push push = {.lane_words = (uint32_t)(session->output_bytes / 4)};
     const struct shk_head *heads = session->detector->heads;
-    uint32_t most = 0, first = heads[selection->which[0]].output;
+    uint32_t groups = 0, first = heads[selection->which[0]].output;
     uint64_t at = 0; /* in an output's part */
     for (uint32_t n = 0; n < selection->count; n++) {
         uint32_t output = heads[selection->which[n]].output;
@@ -228,14 +226,16 @@ enum shk_status shk_select_build(struct shk_session *session, struct shk_error *
             at = session->output_offsets[output];
         selection->heads[n].dst = (uint32_t)(at / 4);
         at += head_bytes(&selection->heads[n]);
-        most = SHK_MAX(most, selection->heads[n].count);
+        selection->heads[n].first_group = groups;
+        groups += shk_div_round_up(selection->heads[n].count, LOCAL);
     }
     const struct shk_dispatch dispatch = {
         .shader = &shk_shader_select,
-        .spec = {elements_per_word(session, first) == 1 ? SHK_SELECT_FLOATS : SHK_SELECT_BYTES, selection->count},
-        .spec_count = 2,
+        .spec = {elements_per_word(session, first) == 1 ? SHK_SELECT_FLOATS : SHK_SELECT_BYTES, selection->count,
+                 session->detector->class_count, session->detector->code.objectness},
+        .spec_count = 4,
         .local_size = {LOCAL, 1, 1},
-        .groups = {shk_div_round_up(most, LOCAL), selection->count, 1},
+        .groups = {groups, 1, 1},
         .push = &push,
         .push_size = sizeof(push),
     };

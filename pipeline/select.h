@@ -1,5 +1,5 @@
-/* Detection heads: which of their boxes reach the score threshold is decided on the device, which decodes these, and only
- * these are read back. What the decoder finds is the same. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Detection heads: which of their boxes reach the score threshold is decided on the device, which decodes these, and
+ * only these are read back. What the decoder finds is the same. SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef SHK_SELECT_H
 #define SHK_SELECT_H
 

@@ -123,7 +123,7 @@ struct shk_divisor {
 #define SHK_SELECT_SIZE        256
 #define SHK_SELECT_PROBABILITY 512
 #define SHK_SELECT_ANCHORS     768
-/* A head, in uniform buffers; y of the workgroups counts them. What is written to SHK_BINDING_FRAME: per box a score or 0,
+/* A head, in uniform buffers; one workgroup after the other is of the first, the second ... What is written to SHK_BINDING_FRAME: per box a score or 0,
  * and behind these a shk_select_box for each that has a score. */
 struct shk_select_head {
     SHK_UINT count;      /* boxes */
@@ -132,8 +132,6 @@ struct shk_select_head {
     SHK_UINT row_stride; /* elements to the next row of the output */
     SHK_UINT stride;     /* to the next box in it */
     SHK_UINT step;       /* elements to the next value of a box */
-    SHK_UINT objectness; /* 1: there is one in front of the classes */
-    SHK_UINT classes;
     SHK_UINT across_n, across_magic, across_shift;    /* shk_divisor: boxes in a row of the output */
     SHK_UINT anchors_n, anchors_magic, anchors_shift; /* of a cell */
     SHK_UINT columns_n, columns_magic, columns_shift; /* cells in a row of the picture */
@@ -144,7 +142,8 @@ struct shk_select_head {
     SHK_FLOAT inverse; /* FLOATS: 1 / scale, to find the value out of which DEQUANTIZE made an element */
     SHK_INT zero;      /* likewise: its zero point + 128 */
     SHK_UINT tables, dst; /* words */
-    SHK_UINT unused0, unused1;
+    SHK_UINT first_group; /* workgroups of the heads before it */
+    SHK_UINT unused0, unused1, unused2;
 };
 struct shk_select_box {
     SHK_UINT class_id;

@@ -7,6 +7,9 @@
 
 layout(constant_id = SHK_SPEC_FIRST) const uint TYPE = SHK_SELECT_BYTES;
 layout(constant_id = SHK_SPEC_FIRST + 1) const uint HEADS = 1u;
+// Of all heads. Mesa's CPU driver compiles anew for each dispatch where a loop ends by what is in a uniform buffer.
+layout(constant_id = SHK_SPEC_FIRST + 2) const uint CLASSES = 1u;
+layout(constant_id = SHK_SPEC_FIRST + 3) const uint OBJECTNESS = 0u; // 1: there is one in front of the classes
 
 layout(push_constant) uniform shk_push { shk_select_push p; };
 
@@ -20,7 +23,7 @@ void get_head()
 {
     head = heads[0];
     for (uint i = 1u; i < HEADS; i++)
-        if (gl_WorkGroupID.y == i)
+        if (gl_WorkGroupID.x >= heads[i].first_group)
             head = heads[i];
 }
 
@@ -49,7 +52,7 @@ float best_class(uint scores, out uint best)
 {
     float most = load(scores);
     best = 0u;
-    for (uint c = 1u; c < head.classes; c++) {
+    for (uint c = 1u; c < CLASSES; c++) {
         float value = load(scores + c * head.step);
         if (value > most) {
             most = value;
@@ -65,13 +68,13 @@ float score_of(uint at, out uint best)
     uint scores = at + 4u * head.step;
     float objectness = load(scores);
     best = 0u;
-    if (head.objectness != 0u && objectness < head.lowest)
+    if (OBJECTNESS != 0u && objectness < head.lowest)
         return 0.0;
-    float most = best_class(scores + head.objectness * head.step, best);
+    float most = best_class(scores + OBJECTNESS * head.step, best);
     if (most < head.lowest)
         return 0.0;
     precise float score = look_up(SHK_SELECT_PROBABILITY, most);
-    if (head.objectness != 0u)
+    if (OBJECTNESS != 0u)
         score = look_up(SHK_SELECT_PROBABILITY, objectness) * score;
     return score >= head.threshold ? score : 0.0;
 }
@@ -97,7 +100,7 @@ void write_box(uint to, uint at, uint index, uint best)
 void main()
 {
     get_head();
-    uint index = gl_GlobalInvocationID.x;
+    uint index = gl_GlobalInvocationID.x - head.first_group * gl_WorkGroupSize.x;
     if (index >= head.count)
         return;
     uint row = head.first + index;

@@ -1,6 +1,6 @@
 /* Sessions with detections_only against sessions that read all outputs, and against the C reference: the same
- * detections, and what was read back is the boxes that reach the threshold and no others. Heads are cut out of the model's
- * input. SPDX-License-Identifier: LGPL-2.1-or-later */
+ * detections, and what was read back is the boxes that reach the threshold and no others. Heads are cut out of the
+ * model's input. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,9 @@
 #include "head.h"
 #include "select.h"
 
-#define SIDE  192 /* of the input, pixels */
+#define WIDTH  192 /* of the input, pixels */
+#define HEIGHT 128
+#define VALUES (WIDTH * HEIGHT * 3)
 #define BATCH 3
 #define SCALE 0.06f
 #define ZERO  20
@@ -25,58 +27,94 @@ static const struct head {
     uint32_t period; /* elements from a candidate to the next or, if they are columns, from its value to its next */
     bool columns, is_uint8;
     uint32_t floats; /* bit i: output i is float */
+    float scale;     /* 0: SCALE */
     const char *sidecar;
 } heads[] = {
-    /* 576 + 144 + 36 cells; a row is no whole number of words */
-    {"yolox", 1, {{3, {1, 756, 5 + 132}}}, 137, .sidecar = "decoder=yolox\n[t0]\nboxes=cells\nscores=logits\n"},
+    /* 384 + 96 + 24 cells; a row is no whole number of words */
+    {"yolox", 1, {{3, {1, 504, 5 + 132}}}, 137, .sidecar = "decoder=yolox\n[t0]\nboxes=cells\nscores=logits\n"},
     {"yolox, uint8",
      1,
-     {{3, {1, 756, 5 + 132}}},
+     {{3, {1, 504, 5 + 132}}},
      137,
      .is_uint8 = true,
      .sidecar = "decoder=yolox\n[t0]\nboxes=cells\nscores=probabilities\n"},
     {"yolox, float",
      1,
-     {{3, {1, 756, 5 + 17}}},
-     22,
+     {{3, {1, 504, 5 + 29}}},
+     34,
      .floats = 1,
      .sidecar = "decoder=yolox\n[t0]\nboxes=cells\nscores=logits\n"},
-    {"yolov8",
-     1,
-     {{3, {1, 4 + 103, 757}}},
-     757,
-     true,
-     .sidecar = "decoder=yolov8\n[t0]\nboxes=pixels\nscores=logits\n"},
+    {"yolov8", 1, {{3, {1, 4 + 97, 701}}}, 701, true, .sidecar = "decoder=yolov8\n[t0]\nboxes=pixels\nscores=logits\n"},
     {"yolov8, float",
      1,
-     {{3, {1, 4 + 19, 757}}},
-     757,
+     {{3, {1, 4 + 23, 701}}},
+     701,
      true,
      .floats = 1,
      .sidecar = "decoder=yolov8\n[t0]\nboxes=pixels\nscores=probabilities\n"},
     {"yolov3",
      3,
-     {{4, {1, 6, 6, 3 * 34}}, {4, {1, 12, 12, 34}}, {4, {1, 24, 24, 4 * 34}}},
-     34,
+     {{4, {1, 4, 6, 3 * 40}}, {4, {1, 8, 12, 40}}, {4, {1, 16, 24, 4 * 40}}},
+     40,
      .sidecar = "decoder=yolov3\n[t0]\nanchors=9,8;70,60;21,31\n[t1]\nanchors=20,50\n[t2]\n"
                 "anchors=5,7;9,9;30,12;1,2\n"},
     {"yolov5, float",
      2,
-     {{4, {1, 6, 6, 2 * 11}}, {4, {1, 24, 24, 3 * 11}}},
-     11,
+     {{4, {1, 4, 6, 2 * 14}}, {4, {1, 16, 24, 3 * 14}}},
+     14,
      .floats = 3,
      .sidecar = "decoder=yolov5\n[t0]\nanchors=9,8;70,60\n[t1]\nanchors=20,50;5,7;9,9\n"},
     {"yolov3, int8 and float",
      2,
-     {{4, {1, 24, 24, 4 * 34}}, {4, {1, 12, 12, 34}}},
-     34,
+     {{4, {1, 16, 24, 4 * 44}}, {4, {1, 8, 12, 44}}},
+     44,
      .floats = 2,
      .sidecar = "decoder=yolov3\n[t0]\nanchors=5,7;9,9;30,12;1,2\n[t1]\nanchors=20,50\n"},
     {"yolov5, decoded",
      1,
-     {{3, {1, 900, 5 + 81}}},
+     {{3, {1, 850, 5 + 81}}},
      86,
      .sidecar = "decoder=yolov5\n[t0]\nboxes=pixels\nscores=logits\n"},
+    {"yolov5, normalized",
+     1,
+     {{3, {1, 850, 5 + 81}}},
+     86,
+     .scale = 0.011f,
+     .sidecar = "decoder=yolov5\n[t0]\nboxes=normalized\nscores=probabilities\n"},
+    {"yolox, pixels",
+     1,
+     {{3, {1, 504, 5 + 132}}},
+     137,
+     .scale = 0.9f,
+     .sidecar = "decoder=yolox\n[t0]\nboxes=pixels\nscores=logits\n"},
+    {"yolox, sizes beyond floats", /* from exp(-133) to exp(96) */
+     1,
+     {{3, {1, 504, 5 + 132}}},
+     137,
+     .scale = 0.9f,
+     .sidecar = "decoder=yolox\n[t0]\nboxes=cells\nscores=logits\n"},
+    {"yolov3, sizes beyond floats",
+     2,
+     {{4, {1, 16, 24, 4 * 44}}, {4, {1, 8, 12, 44}}},
+     44,
+     .floats = 3,
+     .scale = 0.9f,
+     .sidecar = "decoder=yolov3\n[t0]\nanchors=5,7;9,9;30,12;1,2\n[t1]\nanchors=20,50\n"},
+    {"yolov8, uint8, normalized",
+     1,
+     {{3, {1, 4 + 97, 701}}},
+     701,
+     true,
+     .is_uint8 = true,
+     .scale = 0.011f,
+     .sidecar = "decoder=yolov8\n[t0]\nboxes=normalized\nscores=probabilities\n"},
+    {"yolov5, uint8 as float",
+     2,
+     {{4, {1, 4, 6, 2 * 14}}, {4, {1, 16, 24, 3 * 14}}},
+     14,
+     .is_uint8 = true,
+     .floats = 3,
+     .sidecar = "decoder=yolov5\n[t0]\nanchors=9,8;70,60\n[t1]\nanchors=20,50;5,7;9,9\n"},
 };
 
 static const float thresholds[] = {0.0f, 1e-3f, 0.05f, SCALE * 5, 0.5f, 0.77f, 0.995f, 1.0f};
@@ -91,7 +129,7 @@ static int32_t integers(struct shk_builder *b, const int32_t *values, int32_t co
 
 static int32_t bytes(struct shk_builder *b, const char *name, const struct head *head, struct shk_shape shape)
 {
-    const float scale = SCALE;
+    const float scale = head->scale > 0 ? head->scale : SCALE;
     const int32_t zero = head->is_uint8 ? ZERO + 128 : ZERO;
     return shk_builder_tensor(b, name, head->is_uint8 ? SHK_DTYPE_UINT8 : SHK_DTYPE_INT8, shape.rank, shape.dims, 1,
                               &scale, &zero, 0, NULL, 0);
@@ -109,7 +147,7 @@ static int32_t add_output(struct shk_builder *b, const struct head *head, uint32
     int32_t output = bytes(b, is_float ? "bytes" : name, head, shape);
     const int32_t begin[] = {0, *at}, size[] = {1, count};
     *at += count;
-    ck_assert_int_le(*at, SIDE * SIDE * 3);
+    ck_assert_int_le(*at, VALUES);
     shk_builder_op(b, "SLICE", (int32_t[]){flat, integers(b, begin, 2), integers(b, size, 2)}, 3, &piece, 1, NULL);
     shk_builder_op(b, "RESHAPE", (int32_t[]){piece, integers(b, shape.dims, (int32_t)shape.rank)}, 2, &output, 1, NULL);
     if (!is_float)
@@ -121,7 +159,7 @@ static int32_t add_output(struct shk_builder *b, const struct head *head, uint32
 
 static struct shk_model *make_model(const struct head *head)
 {
-    const int32_t all[] = {1, SIDE * SIDE * 3};
+    const int32_t all[] = {1, VALUES};
     struct shk_builder *b = shk_builder_create();
     struct shk_model *model = NULL;
     struct shk_modelinfo info;
@@ -129,8 +167,8 @@ static struct shk_model *make_model(const struct head *head)
     char sidecar[256];
     void *data;
     size_t size;
-    int32_t image = bytes(b, "image", head, (struct shk_shape){4, {1, SIDE, SIDE, 3}});
-    int32_t flat = bytes(b, "flat", head, (struct shk_shape){2, {1, SIDE * SIDE * 3}});
+    int32_t image = bytes(b, "image", head, (struct shk_shape){4, {1, HEIGHT, WIDTH, 3}});
+    int32_t flat = bytes(b, "flat", head, (struct shk_shape){2, {1, VALUES}});
     shk_builder_set_inputs(b, &image, 1);
     shk_builder_op(b, "RESHAPE", (int32_t[]){image, integers(b, all, 2)}, 2, &flat, 1, NULL);
     for (uint32_t i = 0; i < head->count; i++)
@@ -186,8 +224,8 @@ static void stop(struct run *run)
 static void *make_input(uint32_t seed, const struct head *head)
 {
     struct test_rng rng = {seed};
-    int8_t *input = malloc(SIDE * SIDE * 3);
-    for (uint32_t i = 0; i < SIDE * SIDE * 3; i++) {
+    int8_t *input = malloc(VALUES);
+    for (uint32_t i = 0; i < VALUES; i++) {
         bool high = head->columns ? (i % head->period + seed) % 37 == 0 : (i / head->period + seed) % 5 == 0;
         input[i] = (int8_t)(high ? (int)test_random_below(&rng, 128) : (int)test_random_below(&rng, 34) - 8);
         if (head->is_uint8)
@@ -290,7 +328,7 @@ START_TEST(refused)
 {
     struct shk_model *model = make_model(&heads[0]);
     const void *inputs[] = {make_input(1, &heads[0]), make_input(2, &heads[0])};
-    size_t size = 756 * 137;
+    size_t size = 504 * 137;
     void *output = malloc(size);
     for (uint32_t i = 0; i < 4; i++) {
         struct run run;
@@ -312,7 +350,7 @@ END_TEST
 START_TEST(read_whole)
 {
     static const struct head small = {
-        "small", 1, {{3, {1, 756, 6}}}, 6, .sidecar = "decoder=yolox\n[t0]\nboxes=cells\nscores=logits\n"};
+        "small", 1, {{3, {1, 504, 6}}}, 6, .sidecar = "decoder=yolox\n[t0]\nboxes=cells\nscores=logits\n"};
     struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
     params.detections_only = true;
     for (uint32_t i = 0; i < 2; i++) {

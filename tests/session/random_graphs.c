@@ -402,8 +402,13 @@ static void add_block(struct network *n, uint32_t x)
     static const struct step {
         void (*add)(struct network *n, uint32_t x);
         uint32_t odds; /* in three */
-    } plain[] = {{add_picture_pad, 2}, {add_convolution, 3}, {add_leaky_relu, 2}, {add_elementwise, 2}, {add_leaky_relu, 2}},
-      inverted[] = {{add_pointwise, 3}, {add_picture_pad, 1}, {add_depthwise, 3}, {add_pointwise, 3}, {add_elementwise, 2}};
+    } plain[] = {{add_picture_pad, 2},
+                 {add_convolution, 3},
+                 {add_leaky_relu, 2},
+                 {add_elementwise, 2},
+                 {add_leaky_relu, 2}},
+      inverted[] = {
+          {add_pointwise, 3}, {add_picture_pad, 1}, {add_depthwise, 3}, {add_pointwise, 3}, {add_elementwise, 2}};
     const struct step *steps = below(n, 2) ? plain : inverted;
     for (uint32_t i = 0; i < SHK_ARRAY_LEN(plain); i++)
         if (below(n, 3) < steps[i].odds)
