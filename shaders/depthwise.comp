@@ -5,6 +5,9 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#ifdef SHK_DOT
+#extension GL_EXT_spirv_intrinsics : require
+#endif
 #include "common.glsl"
 #include "int8.glsl"
 #include "weights.glsl"
@@ -26,9 +29,58 @@ const uint COLUMNS = (PIXELS - 1u) * STRIDE_WIDTH + KERNEL_WIDTH;
 const uint LINES = (ROWS - 1u) * STRIDE_HEIGHT + KERNEL_HEIGHT;
 const uint QUADS = (KERNEL_WIDTH + 3u) / 4u; /* uvec4 per row of the kernel */
 
-ivec4 weights[KERNEL_HEIGHT * KERNEL_WIDTH];
 ivec4 acc[ROWS * PIXELS];
 vec4 float_acc[ROWS * PIXELS]; /* FLOAT */
+
+#ifdef SHK_DOT
+/* Four neighbouring pixels of four channels each, as four channels of four pixels each, and so the taps: a product is four
+ * taps of a row. The weights have no zero point. */
+uvec4 transpose(uvec4 pixels)
+{
+    uvec2 even = pixels.xz & 0x00ff00ffu | (pixels.yw & 0x00ff00ffu) << 8;
+    uvec2 odd = pixels.xz >> 8 & 0x00ff00ffu | pixels.yw & 0xff00ff00u;
+    return uvec4(even.x & 0xffffu | even.y << 16, odd.x & 0xffffu | odd.y << 16, even.x >> 16 | even.y & 0xffff0000u,
+                 odd.x >> 16 | odd.y & 0xffff0000u);
+}
+
+const uint PACKS = (COLUMNS + 3u) / 4u + QUADS; /* the last ones are zeros, which weights of zero are multiplied with */
+
+uvec4 weights[KERNEL_HEIGHT * QUADS];
+
+void load_weights(uint base)
+{
+    [[unroll]] for (uint i = 0u; i < KERNEL_HEIGHT * QUADS; i++)
+        weights[i] = transpose(SHK_WEIGHTS(p.params, base + SHK_DEPTHWISE_HEADER + i));
+}
+
+/* Adds what input line `line` of the tile gives to every output row whose window it lies in. */
+void add_line(uint line, uint words[COLUMNS])
+{
+    uvec4 packs[PACKS];
+    [[unroll]] for (uint j = 0u; j < PACKS; j++) {
+        uvec4 pixels = uvec4(0u);
+        [[unroll]] for (uint k = 0u; k < 4u; k++)
+            if (j * 4u + k < COLUMNS)
+                pixels[k] = words[j * 4u + k];
+        packs[j] = transpose(pixels);
+    }
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+        if (line < r * STRIDE_HEIGHT || line >= r * STRIDE_HEIGHT + KERNEL_HEIGHT)
+            continue;
+        [[unroll]] for (uint i = 0u; i < PIXELS; i++)
+            [[unroll]] for (uint q = 0u; q < QUADS; q++) {
+                uint start = i * STRIDE_WIDTH + q * 4u, bits = start % 4u * 8u;
+                uvec4 x = packs[start / 4u];
+                if (bits != 0u)
+                    x = x >> bits | packs[start / 4u + 1u] << (32u - bits);
+                uvec4 w = weights[(line - r * STRIDE_HEIGHT) * QUADS + q];
+                acc[r * PIXELS + i] +=
+                    ivec4(shk_dot4(x.x, w.x), shk_dot4(x.y, w.y), shk_dot4(x.z, w.z), shk_dot4(x.w, w.w));
+            }
+    }
+}
+#else
+ivec4 weights[KERNEL_HEIGHT * KERNEL_WIDTH];
 
 void load_weights(uint base)
 {
@@ -44,8 +96,11 @@ void load_weights(uint base)
 }
 
 /* Adds what input line `line` of the tile gives to every output row whose window it lies in. */
-void add_line(uint line, ivec4 values[COLUMNS])
+void add_line(uint line, uint words[COLUMNS])
 {
+    ivec4 values[COLUMNS];
+    [[unroll]] for (uint c = 0u; c < COLUMNS; c++)
+        values[c] = shk_unpack4(words[c]);
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
         if (line < r * STRIDE_HEIGHT || line >= r * STRIDE_HEIGHT + KERNEL_HEIGHT)
             continue;
@@ -59,6 +114,7 @@ void add_line(uint line, ivec4 values[COLUMNS])
             }
     }
 }
+#endif
 
 void store(uint base, uint at, uint first_row, uint first)
 {
@@ -98,15 +154,15 @@ void main()
         int y = top + int(line);
         bool row_inside = uint(y) < uint(p.input_height);
         uint row = (b * uint(p.input_height) + (row_inside ? uint(y) : 0u)) * uint(p.input_width);
-        ivec4 values[COLUMNS];
+        uint words[COLUMNS];
         [[unroll]] for (uint c = 0u; c < COLUMNS; c++) {
             int x = left + int(c);
             bool inside = row_inside && uint(x) < uint(p.input_width);
             uint at = p.input_offset + (row + (inside ? uint(x) : 0u)) * p.input_stride + p.first_word + word;
             uint bytes = SHK_LOAD(at);
-            values[c] = shk_unpack4(inside ? bytes : p.padding);
+            words[c] = inside ? bytes : p.padding;
         }
-        add_line(line, values);
+        add_line(line, words);
     }
     uint pixel = (b * uint(p.output_height) + first_row) * uint(p.output_width) + first;
     store(base, p.output_offset + pixel * p.output_stride + p.first_word + word, first_row, first);

@@ -10,6 +10,8 @@
 
 SHK_OP_DECLARE(depthwise);
 SHK_SHADER_DECLARE(depthwise_any);
+SHK_SHADER_DECLARE(depthwise_dot_uniform16);
+SHK_SHADER_DECLARE(depthwise_dot_uniform64);
 SHK_SHADER_DECLARE(depthwise_storage);
 SHK_SHADER_DECLARE(depthwise_uniform16);
 SHK_SHADER_DECLARE(depthwise_uniform64);
@@ -110,6 +112,9 @@ static const struct shk_variant variants[] = {
     {"int-4x8x2", 4, 8, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true, 2},
     {"float-4x4x2", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, true, true, 2},
     {"float-4x4x4", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_PLAIN, false, true, 4},
+    {"dot-4x4", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, true, true, 1},
+    {"dot-4x4x2", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, false, true, 2},
+    {"dot-4x4x4", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, true, true, 4},
     {"storage", 4, 0, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, true, 0},
     {"uniform16", 4, 0, SHK_WEIGHTS_UNIFORM16, SHK_ARITHMETIC_INT, SHK_FORM_PLAIN, false, false, 0},
     {"any", 4, 1, SHK_WEIGHTS_STORAGE, SHK_ARITHMETIC_INT, SHK_FORM_ANY, false, false, 1},
@@ -200,6 +205,8 @@ static bool fits(const struct shk_graph *graph, const struct shk_op *op, const s
     bool exact = variant->arithmetic != SHK_ARITHMETIC_FLOAT ||
                  (c.weight_zero_point == 0 && shk_conv_exact_in_float(c.weights, (uint32_t)c.output_channels, filter, 1,
                                                                       (size_t)c.output_channels));
+    if (variant->arithmetic == SHK_ARITHMETIC_DOT && c.weight_zero_point != 0)
+        return false;
     return is_regular(&c) && tile_fits(&c, (struct tile){variant->pixels, SHK_MAX(variant->rows, 1)}) && exact &&
            shk_depthwise_word_bytes(&c) <= shk_variant_weight_bytes(variant, device);
 }
@@ -275,6 +282,16 @@ static struct shk_depthwise_push regular_push(const struct shk_conv *c, struct t
     };
 }
 
+static const struct shk_shader *choose_shader(const struct shk_variant *variant, bool uniform, size_t range)
+{
+    bool small = range < SHK_UNIFORM_MAX;
+    if (!uniform)
+        return &shk_shader_depthwise_storage;
+    if (variant->arithmetic == SHK_ARITHMETIC_DOT)
+        return small ? &shk_shader_depthwise_dot_uniform16 : &shk_shader_depthwise_dot_uniform64;
+    return small ? &shk_shader_depthwise_uniform16 : &shk_shader_depthwise_uniform64;
+}
+
 /* Dispatches of as many words as the kernel sees weights of. */
 static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c, const struct shk_variant *variant,
                          const struct shk_epilogue *epilogue, struct shk_view in, struct shk_view out,
@@ -286,9 +303,7 @@ static void emit_regular(struct shk_lowering *lowering, const struct shk_conv *c
     uint32_t words_per_dispatch = uniform ? (uint32_t)(range / shk_depthwise_word_bytes(c)) : out.words;
     struct shk_depthwise_push push = regular_push(c, tile, in, out);
     struct shk_dispatch dispatch = {
-        .shader = !uniform                  ? &shk_shader_depthwise_storage
-                  : range < SHK_UNIFORM_MAX ? &shk_shader_depthwise_uniform16
-                                            : &shk_shader_depthwise_uniform64,
+        .shader = choose_shader(variant, uniform, range),
         .spec = {tile.pixels, tile.rows, (uint32_t)c->kernel_width, (uint32_t)c->kernel_height,
                  (uint32_t)c->stride_width, (uint32_t)c->stride_height, variant->arithmetic == SHK_ARITHMETIC_FLOAT,
                  c->weight_zero_point != 0, epilogue->steps},
