@@ -17,8 +17,7 @@
 
 #include "detect_priors.h"
 
-#define BOX_VALUES 4
-#define MAX_BOXES  (1u << 24)
+#define MAX_BOXES (1u << 24)
 
 /* All that follows from "ultra-lightweight-face-detection-rfb-320-v1-...-without-postproc":
  * Ultra-Light-Fast-Generic- Face-Detector-1MB's vision/ssd/config/fd_config.py. Anchors end at the input's
@@ -62,7 +61,7 @@ static bool find_outputs(struct shk_ssd_code *code, const struct shk_graph *grap
             code->boxes = i;
             boxes++;
         }
-    if (boxes != 1 || !is_table(graph, code->boxes, BOX_VALUES))
+    if (boxes != 1 || !is_table(graph, code->boxes, SHK_BOX_VALUES))
         return false;
     for (uint32_t i = 0; i < outputs; i++) {
         bool says = info->outputs[i].keys & (SHK_KEY_SCORES | SHK_KEY_BACKGROUND);
@@ -146,7 +145,7 @@ static enum shk_status read_boxes(struct shk_detector *detector, const struct sh
     code->stride_centers = own.stride_centers;
     code->yxhw = own.yxhw;
     code->linear_sizes = own.linear_sizes;
-    for (int i = 0; i < BOX_VALUES; i++)
+    for (int i = 0; i < SHK_BOX_VALUES; i++)
         code->scales[i] = own.keys & SHK_KEY_BOX_SCALES ? own.box_scales[i] : usual_scales[i];
     return SHK_OK;
 }

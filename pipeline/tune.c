@@ -262,6 +262,11 @@ static enum shk_status try_variant(struct tune *tune, struct contest *c, const s
     return status;
 }
 
+static enum shk_chain kind_of(const struct shk_probe_chain *chain)
+{
+    return chain->count == 1 ? SHK_CHAIN_NONE : chain->count == 2 ? SHK_CHAIN_PAIR : SHK_CHAIN_INVERTED;
+}
+
 static enum shk_status tune_layer(struct tune *tune, uint32_t index, double to_beat, struct shk_error *error)
 {
     struct shk_tune_layer *layer = &tune->report.layers[index];
@@ -275,7 +280,7 @@ static enum shk_status tune_layer(struct tune *tune, uint32_t index, double to_b
     for (uint32_t i = 1; i < op->def->variant_count && !status; i++) {
         const struct shk_variant *variant = &op->def->variants[i];
         bool wanted = tune->params->mode == SHK_TUNE_FULL ? variant->full : variant->fast;
-        if (!wanted || shk_variant_chain(variant) != chain->count - 1)
+        if (!wanted || shk_variant_chain(variant) != kind_of(chain))
             continue;
         if (is_given_up(tune, variant))
             tuned->is_new = true;

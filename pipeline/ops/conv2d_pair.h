@@ -1,5 +1,5 @@
 /* CONV_2D of 1 x 1 with the depthwise convolution in front of it in one kernel: the variants of form SHK_FORM_PAIR,
- * which an op takes if and only if it absorbed one (fuse_pair.c). SPDX-License-Identifier: LGPL-2.1-or-later */
+ * which an op takes if and only if it absorbed one (fuse_chain.c). SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef SHK_CONV2D_PAIR_H
 #define SHK_CONV2D_PAIR_H
 
