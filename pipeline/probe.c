@@ -88,23 +88,23 @@ static int32_t shrink(int32_t size, int32_t kernel, int32_t stride, int32_t dila
 }
 
 /* Pixels of a small picture's outputs in either direction: edges and what is between. Of a chain, which is computed in
- * tiles: more than one. */
-#define SMALL       5
-#define SMALL_CHAIN 10
+ * tiles of up to 8 x 4, more than one tile. */
+#define SMALL             5
+#define SMALL_CHAIN_WIDTH 9
 
 static bool is_convolution(const struct shk_graph *graph, const struct shk_op *op)
 {
     return op->def->attrs_size == sizeof(struct shk_conv_attrs) && shk_op_input(graph, op, 0)->shape.rank == 4;
 }
 
-/* A part of the picture that `op`, a convolution, reads. */
-static void shrink_input(const struct shk_graph *graph, const struct shk_op *op, int32_t outputs, struct shk_shape *in)
+/* A part of the picture that `op`, a convolution, reads: for so many outputs in a row. */
+static void shrink_input(const struct shk_graph *graph, const struct shk_op *op, int32_t width, struct shk_shape *in)
 {
     const struct shk_conv_attrs *a = op->attrs;
     const int32_t *w = shk_op_input(graph, op, SHK_CONV_WEIGHTS)->shape.dims;
     in->dims[0] = 1;
-    in->dims[1] = shrink(in->dims[1], w[1], a->stride_height, a->dilation_height, outputs);
-    in->dims[2] = shrink(in->dims[2], w[2], a->stride_width, a->dilation_width, outputs);
+    in->dims[1] = shrink(in->dims[1], w[1], a->stride_height, a->dilation_height, SMALL);
+    in->dims[2] = shrink(in->dims[2], w[2], a->stride_width, a->dilation_width, width);
 }
 
 /* What a convolution makes of a picture of that shape. */
@@ -151,7 +151,7 @@ static enum shk_status fill_graph(struct shk_graph *to, const struct shk_graph *
     const struct shk_op *widest = chain->ops[chain->count > 1 ? chain->count - 2 : 0];
     uint32_t input;
     if (small && is_convolution(graph, widest))
-        shrink_input(graph, widest, chain->count > 1 ? SMALL_CHAIN : SMALL, &in);
+        shrink_input(graph, widest, chain->count > 1 ? SMALL_CHAIN_WIDTH : SMALL, &in);
     enum shk_status status = copy_tensor(to, shk_op_input(graph, chain->ops[0], 0), &in, &input, error);
     for (uint32_t i = 0; i < chain->count && !status; i++)
         status = copy_op(to, graph, chain->ops[i], i == 0 ? input : to->outputs[0], error);
