@@ -3,7 +3,7 @@
 #ifndef SHRIKE_GST_FRAME_POOL_H
 #define SHRIKE_GST_FRAME_POOL_H
 
-#include <gst/video/gstvideopool.h>
+#include <gst/video/video.h>
 #include <shrike/memory.h>
 
 G_BEGIN_DECLS
