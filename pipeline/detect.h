@@ -37,7 +37,7 @@ static inline uint32_t shk_head_count(const struct shk_head *head)
     return head->rows * head->columns * head->anchor_count;
 }
 
-/* How the boxes of YOLO heads are read: x, y of the centre, width, height, an objectness or none, classes. */
+/* How the boxes of heads are read: x, y of the centre, width, height; then an objectness or none, and classes. */
 enum shk_box_center {
     SHK_CENTER_PLAIN,
     SHK_CENTER_SIGMOID,
@@ -51,18 +51,16 @@ enum shk_box_size {
 struct shk_box_code {
     enum shk_box_center center;
     enum shk_box_size size;
-    bool cells; /* centres count from their cell's corner; else from the input's */
+    bool cells; /* centres count from their cell; else from the input's corner */
     bool objectness;
     bool columns; /* value k of box i is element k * boxes + i of the output; else i * values + k */
-};
-
-/* How the boxes of a raw SSD head are read: detect_ssd_anchors.c. */
-struct shk_ssd_code {
-    uint32_t boxes, scores; /* outputs */
-    uint32_t box_step;      /* values of a box, keypoints included */
-    uint32_t background;    /* 1: class 0 is none; 0: there is no such class */
-    bool stride_centers, yxhw, linear_sizes;
-    float scales[4]; /* x, y, width, height */
+    /* Of SSD heads, where centres count from that of the anchor, in its sizes (detect_ssd_anchors.c): */
+    bool ssd;
+    uint32_t boxes, scores;             /* outputs; else the classes are behind the box */
+    uint32_t values;                    /* from a box to the next: keypoints may follow */
+    uint32_t background;                /* 1: class 0 is none; 0: there is no such class */
+    bool stride_centers, yxhw;
+    float scales[4]; /* of x, y, width, height, which are divided by them first */
 };
 
 /* How a model's outputs are decoded. `def` NULL: they are raw tensors only, and nothing else counts. */
@@ -77,7 +75,6 @@ struct shk_detector {
     uint32_t head_count;
     struct shk_head heads[SHK_MAX_HEADS];
     struct shk_box_code code;
-    struct shk_ssd_code ssd;
 };
 
 /* What the device made of a head (select.h). */
@@ -113,7 +110,7 @@ struct shk_decoder_def {
                          const struct shk_session_params *params);
     /* Returns the number of detections, highest confidence first. Allocates nothing. */
     uint32_t (*decode)(const struct shk_decode *frame, struct shk_detection *detections);
-    bool has_code; /* its heads are what struct shk_box_code says: the device can read them */
+    bool has_code; /* its heads are what struct shk_box_code says: the device can read them, but for a softmax */
 };
 
 extern const struct shk_decoder_def shk_decoder_ssd;

@@ -110,7 +110,14 @@ struct shk_values shk_boxes_values(const struct shk_decode *frame, uint32_t outp
 
 uint32_t shk_boxes_row_values(const struct shk_detector *detector)
 {
-    return SHK_BOX_VALUES + detector->code.objectness + detector->class_count;
+    const struct shk_box_code *code = &detector->code;
+    return code->ssd ? code->values : SHK_BOX_VALUES + code->objectness + detector->class_count;
+}
+
+uint32_t shk_boxes_row_scores(const struct shk_detector *detector)
+{
+    const struct shk_box_code *code = &detector->code;
+    return code->ssd ? code->background + detector->class_count : shk_boxes_row_values(detector);
 }
 
 float shk_boxes_sigmoid(float x)
@@ -118,8 +125,10 @@ float shk_boxes_sigmoid(float x)
     return 1.0f / (1.0f + expf(-x));
 }
 
-float shk_boxes_center(const struct shk_detector *detector, float value)
+float shk_boxes_center(const struct shk_detector *detector, float value, uint32_t axis)
 {
+    if (detector->code.ssd)
+        value /= detector->code.scales[axis];
     switch (detector->code.center) {
     case SHK_CENTER_SIGMOID:
         return shk_boxes_sigmoid(value);
@@ -130,13 +139,13 @@ float shk_boxes_center(const struct shk_detector *detector, float value)
     }
 }
 
-float shk_boxes_size(const struct shk_detector *detector, float value)
+float shk_boxes_size(const struct shk_detector *detector, float value, uint32_t axis)
 {
-    float size = value;
+    float size = detector->code.ssd ? value / detector->code.scales[2 + axis] : value;
     if (detector->code.size == SHK_SIZE_EXP)
-        size = expf(value);
+        size = expf(size);
     else if (detector->code.size == SHK_SIZE_SIGMOID_SQUARED)
-        size = 4.0f * shk_boxes_sigmoid(value) * shk_boxes_sigmoid(value);
+        size = 4.0f * shk_boxes_sigmoid(size) * shk_boxes_sigmoid(size);
     /* devices may take what is smaller for 0, and need not know infinity */
     return size >= 1e-30f && size <= 1e30f ? size : 0.0f;
 }
@@ -149,10 +158,19 @@ float shk_boxes_probability(const struct shk_detector *detector, float value)
 struct shk_box_scales shk_boxes_scales(const struct shk_detector *detector, const struct shk_head *head,
                                        uint32_t anchor)
 {
+    const struct shk_box_code *code = &detector->code;
     bool normalized = detector->boxes == SHK_BOXES_NORMALIZED;
     float x = normalized ? 1.0f : 1.0f / detector->width, y = normalized ? 1.0f : 1.0f / detector->height;
-    const float *size = head->anchors[anchor];
-    return (struct shk_box_scales){{head->stride * x, head->stride * y}, {size[0] * x, size[1] * y}};
+    const float *anchors = head->anchors[anchor];
+    struct shk_box_scales s = {.size = {anchors[0] * x, anchors[1] * y}, .cell = {head->stride * x, head->stride * y}};
+    if (code->ssd && !code->stride_centers) {
+        s.cell[0] = 1.0f / (float)head->columns;
+        s.cell[1] = 1.0f / (float)head->rows;
+    }
+    for (uint32_t axis = 0; axis < 2; axis++)
+        s.offset[axis] = code->ssd ? s.size[axis] : s.cell[axis];
+    s.middle = code->ssd ? 0.5f : 0.0f;
+    return s;
 }
 
 uint32_t shk_boxes_best(const struct shk_values *values, size_t first, size_t step, uint32_t count)
@@ -187,36 +205,66 @@ void shk_boxes_add(const struct shk_decode *frame, uint32_t class_id, float scor
 static struct shk_box read_box(const struct shk_detector *d, const struct shk_head *head, const struct shk_values *v,
                                size_t at, size_t step, uint32_t index)
 {
-    uint32_t cell = index / head->anchor_count;
-    struct shk_box_scales scales = shk_boxes_scales(d, head, index % head->anchor_count);
+    uint32_t cell = index / head->anchor_count, flip = d->code.yxhw;
+    struct shk_box_scales s = shk_boxes_scales(d, head, index % head->anchor_count);
     float column = d->code.cells ? (float)(cell % head->columns) : 0.0f;
     float row = d->code.cells ? (float)(cell / head->columns) : 0.0f;
-    return (struct shk_box){(shk_boxes_center(d, shk_value(v, at)) + column) * scales.center[0],
-                            (shk_boxes_center(d, shk_value(v, at + step)) + row) * scales.center[1],
-                            shk_boxes_size(d, shk_value(v, at + 2 * step)) * scales.size[0],
-                            shk_boxes_size(d, shk_value(v, at + 3 * step)) * scales.size[1]};
+    float x = shk_boxes_center(d, shk_value(v, at + flip * step), 0) * s.offset[0];
+    float y = shk_boxes_center(d, shk_value(v, at + (1 - flip) * step), 1) * s.offset[1];
+    return (struct shk_box){x + (column + s.middle) * s.cell[0], y + (row + s.middle) * s.cell[1],
+                            shk_boxes_size(d, shk_value(v, at + (2 + flip) * step), 0) * s.size[0],
+                            shk_boxes_size(d, shk_value(v, at + (3 - flip) * step), 1) * s.size[1]};
+}
+
+/* The probability of class `best`, by all of the classes from `first` on, the background included. */
+static float softmax(const struct shk_decode *frame, const struct shk_values *v, size_t first, uint32_t best)
+{
+    const struct shk_detector *d = frame->detector;
+    uint32_t background = d->code.background, all = d->class_count + background;
+    float chosen = shk_value(v, first + background + best), sum = 0.0f;
+    float most = background ? fmaxf(chosen, shk_value(v, first)) : chosen;
+    /* no sum is below its largest term */
+    if (!(expf(chosen - most) >= shk_score_threshold(frame->params)))
+        return 0.0f;
+    for (uint32_t c = 0; c < all; c++)
+        sum += expf(shk_value(v, first + c) - most);
+    return shk_clamp01(expf(chosen - most) / sum);
+}
+
+/* Of the best of the classes at `first`. NaN where the values make no sense. */
+static float read_score(const struct shk_decode *frame, const struct shk_values *v, size_t first, size_t step,
+                        uint32_t *best)
+{
+    const struct shk_detector *d = frame->detector;
+    float objectness = 1.0f;
+    if (d->code.objectness) {
+        objectness = shk_boxes_probability(d, shk_value(v, first));
+        if (!(objectness >= shk_score_threshold(frame->params)))
+            return 0.0f;
+    }
+    size_t classes = first + (d->code.objectness + d->code.background) * step;
+    *best = shk_boxes_best(v, classes, step, d->class_count);
+    if (d->softmax)
+        return softmax(frame, v, first, *best);
+    return objectness * shk_boxes_probability(d, shk_value(v, classes + *best * step));
 }
 
 /* shaders/select.comp does the same. */
 static void decode_head(const struct shk_decode *frame, const struct shk_head *head)
 {
     const struct shk_detector *d = frame->detector;
+    const struct shk_box_code *code = &d->code;
     const struct shk_values v = shk_boxes_values(frame, head->output);
+    const struct shk_values scores = code->ssd ? shk_boxes_values(frame, code->scores) : v;
     float threshold = shk_score_threshold(frame->params);
-    uint32_t values = shk_boxes_row_values(d), count = shk_head_count(head);
-    size_t step = d->code.columns ? count : 1;
+    size_t values = shk_boxes_row_values(d), count = shk_head_count(head), step = code->columns ? count : 1;
     for (uint32_t i = 0; i < count; i++) {
-        size_t at = d->code.columns ? i : (size_t)(head->first + i) * values, scores = at + SHK_BOX_VALUES * step;
-        float objectness = 1.0f;
-        if (d->code.objectness) {
-            objectness = shk_boxes_probability(d, shk_value(&v, scores));
-            scores += step;
-        }
-        if (!(objectness >= threshold))
-            continue;
-        uint32_t best = shk_boxes_best(&v, scores, step, d->class_count);
-        float score = objectness * shk_boxes_probability(d, shk_value(&v, scores + best * step));
-        shk_boxes_add(frame, best, score, read_box(d, head, &v, at, step, i));
+        uint32_t best = 0;
+        size_t at = code->columns ? i : (head->first + i) * values;
+        size_t first = code->ssd ? (head->first + i) * shk_boxes_row_scores(d) : at + SHK_BOX_VALUES * step;
+        float score = read_score(frame, &scores, first, step, &best);
+        if (score >= threshold)
+            shk_boxes_add(frame, best, score, read_box(d, head, &v, at, step, i));
     }
 }
 

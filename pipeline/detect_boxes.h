@@ -47,20 +47,23 @@ static inline float shk_value(const struct shk_values *v, size_t i)
     return v->real ? v->real[i] : v->scale * (float)(v->quantized[i] - v->zero_point);
 }
 
-/* Values of a box, its scores included. */
+/* From a box to the next in its output, and from its first class to the next one's, which need not be the same output. */
 uint32_t shk_boxes_row_values(const struct shk_detector *detector);
+uint32_t shk_boxes_row_scores(const struct shk_detector *detector);
 
 /* ---- what a value becomes; the device looks it up in a table of them (select.h) ---- */
 
-float shk_boxes_center(const struct shk_detector *detector, float value);
+/* axis 0: x or width; 1: y or height. */
+float shk_boxes_center(const struct shk_detector *detector, float value, uint32_t axis);
 /* 0 where it is no size: of such a box nothing is left. */
-float shk_boxes_size(const struct shk_detector *detector, float value);
+float shk_boxes_size(const struct shk_detector *detector, float value, uint32_t axis);
 /* NaN stays NaN. */
 float shk_boxes_probability(const struct shk_detector *detector, float value);
 
-/* What these are multiplied with to be normalised: x and y, width and height. */
+/* x = center * offset + (column + middle) * cell, normalised; width = size * size. */
 struct shk_box_scales {
-    float center[2], size[2];
+    float offset[2], cell[2], size[2];
+    float middle; /* of a cell; without cells the column is 0 */
 };
 struct shk_box_scales shk_boxes_scales(const struct shk_detector *detector, const struct shk_head *head,
                                        uint32_t anchor);

@@ -13,8 +13,6 @@
  * made. */
 #include "detect_boxes.h"
 
-#include <math.h>
-
 #include "detect_priors.h"
 
 #define MAX_BOXES (1u << 24)
@@ -52,7 +50,7 @@ static uint32_t rows_of(const struct shk_graph *graph, uint32_t output)
 
 /* The boxes are where the sidecar gives strides; the scores where it says something of scores, or in the only
  * other output with as many rows. */
-static bool find_outputs(struct shk_ssd_code *code, const struct shk_graph *graph,
+static bool find_outputs(struct shk_box_code *code, const struct shk_graph *graph,
                          const struct shk_modelinfo *info)
 {
     uint32_t outputs = SHK_MIN(graph->output_count, (uint32_t)SHK_MAX_HEADS), boxes = 0, said = 0, likely = 0;
@@ -76,7 +74,7 @@ static bool find_outputs(struct shk_ssd_code *code, const struct shk_graph *grap
 }
 
 /* What is said of an output where another would have to say it is a mistake. */
-static enum shk_status check_places(const struct shk_ssd_code *code, const struct shk_modelinfo *info,
+static enum shk_status check_places(const struct shk_box_code *code, const struct shk_modelinfo *info,
                                     struct shk_error *error)
 {
     const uint32_t of_scores = SHK_KEY_SCORES | SHK_KEY_BACKGROUND;
@@ -96,7 +94,7 @@ static enum shk_status check_places(const struct shk_ssd_code *code, const struc
 static enum shk_status read_scores(struct shk_detector *detector, const struct shk_graph *graph,
                                    const struct shk_modelinfo *info, struct shk_error *error)
 {
-    struct shk_ssd_code *code = &detector->ssd;
+    struct shk_box_code *code = &detector->code;
     const struct shk_output_info *own = &info->outputs[code->scores];
     const struct shk_tensor *t = &graph->tensors[graph->outputs[code->scores]];
     uint32_t classes = (uint32_t)t->shape.dims[2];
@@ -123,7 +121,7 @@ static enum shk_status read_boxes(struct shk_detector *detector, const struct sh
                                   const struct shk_modelinfo *info, struct shk_error *error)
 {
     static const float usual_scales[] = {10.0f, 10.0f, 5.0f, 5.0f};
-    struct shk_ssd_code *code = &detector->ssd;
+    struct shk_box_code *code = &detector->code;
     struct shk_output_info own = info->outputs[code->boxes];
     const struct shk_tensor *t = &graph->tensors[graph->outputs[code->boxes]];
     const char *reason;
@@ -133,6 +131,10 @@ static enum shk_status read_boxes(struct shk_detector *detector, const struct sh
     if (reason)
         return shk_fail(error, SHK_ERROR_BAD_MODEL, "%s:%u: decoder ssd-anchors: %s", info->path, own.line,
                         reason);
+    for (uint32_t h = 0, first = 0; h < detector->head_count; first += shk_head_count(&detector->heads[h++])) {
+        detector->heads[h].output = code->boxes;
+        detector->heads[h].first = first;
+    }
     detector->candidates = rows_of(graph, code->boxes);
     if (anchors != detector->candidates || anchors > MAX_BOXES)
         return shk_fail(
@@ -141,10 +143,11 @@ static enum shk_status read_boxes(struct shk_detector *detector, const struct sh
             "has %u, and %u is the most",
             info->path, own.line, anchors, (double)detector->width, (double)detector->height, t->name,
             detector->candidates, MAX_BOXES);
-    code->box_step = (uint32_t)t->shape.dims[2];
+    code->ssd = code->cells = true;
+    code->values = (uint32_t)t->shape.dims[2];
     code->stride_centers = own.stride_centers;
     code->yxhw = own.yxhw;
-    code->linear_sizes = own.linear_sizes;
+    code->size = own.linear_sizes ? SHK_SIZE_PLAIN : SHK_SIZE_EXP;
     for (int i = 0; i < SHK_BOX_VALUES; i++)
         code->scales[i] = own.keys & SHK_KEY_BOX_SCALES ? own.box_scales[i] : usual_scales[i];
     return SHK_OK;
@@ -156,82 +159,17 @@ static enum shk_status setup(struct shk_detector *detector, const struct shk_gra
     enum shk_status status = shk_boxes_init(detector, graph, info, error);
     if (!status && !info->has_decoder)
         return shk_fail(error, SHK_ERROR_BAD_MODEL, "%s: no sidecar names decoder ssd-anchors", graph->name);
-    if (!status && !find_outputs(&detector->ssd, graph, info))
+    if (!status && !find_outputs(&detector->code, graph, info))
         status = shk_fail(
             error, SHK_ERROR_BAD_MODEL,
             "%s: decoder ssd-anchors needs one output of 1 x N x 4 or more (boxes) with strides= in its "
             "section, and one of 1 x N x classes, with scores= in its section if there are several",
             shk_modelinfo_name(info, graph));
     if (!status)
-        status = check_places(&detector->ssd, info, error);
+        status = check_places(&detector->code, info, error);
     if (!status)
         status = read_boxes(detector, graph, info, error);
     return status ? status : read_scores(detector, graph, info, error);
-}
-
-/* ---- a frame ---- */
-
-/* Of the values at `first` the probability of the best class, whose index among those that count is *best.
- * NaN where the values make no sense. */
-static float read_score(const struct shk_decode *frame, const struct shk_values *v, size_t first,
-                        uint32_t *best)
-{
-    const struct shk_ssd_code *code = &frame->detector->ssd;
-    uint32_t classes = frame->detector->class_count, all = classes + code->background;
-    *best = shk_boxes_best(v, first + code->background, 1, classes);
-    if (!frame->detector->softmax)
-        return shk_boxes_probability(frame->detector, shk_value(v, first + code->background + *best));
-    float chosen = shk_value(v, first + code->background + *best), sum = 0.0f;
-    float most = code->background ? fmaxf(chosen, shk_value(v, first)) : chosen;
-    /* no sum is below its largest term */
-    if (!(expf(chosen - most) >= shk_score_threshold(frame->params)))
-        return 0.0f;
-    for (uint32_t c = 0; c < all; c++)
-        sum += expf(shk_value(v, first + c) - most);
-    return shk_clamp01(expf(chosen - most) / sum);
-}
-
-static struct shk_box read_box(const struct shk_detector *d, const struct shk_values *v, size_t first,
-                               const struct shk_head *head, uint32_t cell, const float *anchor)
-{
-    const struct shk_ssd_code *code = &d->ssd;
-    uint32_t flip = code->yxhw;
-    float width = anchor[0] / d->width, height = anchor[1] / d->height;
-    float cell_width = code->stride_centers ? head->stride / d->width : 1.0f / (float)head->columns;
-    float cell_height = code->stride_centers ? head->stride / d->height : 1.0f / (float)head->rows;
-    float w = shk_value(v, first + 2 + flip) / code->scales[2];
-    float h = shk_value(v, first + 3 - flip) / code->scales[3];
-    return (struct shk_box){
-        shk_value(v, first + flip) / code->scales[0] * width +
-            ((float)(cell % head->columns) + 0.5f) * cell_width,
-        shk_value(v, first + 1 - flip) / code->scales[1] * height +
-            ((float)(cell / head->columns) + 0.5f) * cell_height,
-        (code->linear_sizes ? w : expf(w)) * width,
-        (code->linear_sizes ? h : expf(h)) * height,
-    };
-}
-
-static uint32_t decode(const struct shk_decode *frame, struct shk_detection *detections)
-{
-    const struct shk_detector *d = frame->detector;
-    const struct shk_values boxes = shk_boxes_values(frame, d->ssd.boxes);
-    const struct shk_values scores = shk_boxes_values(frame, d->ssd.scores);
-    float threshold = shk_score_threshold(frame->params);
-    size_t row = 0, classes = d->class_count + d->ssd.background;
-    shk_nms_reset(frame->nms);
-    for (uint32_t h = 0; h < d->head_count; h++) {
-        const struct shk_head *head = &d->heads[h];
-        for (uint32_t i = 0; i < head->rows * head->columns * head->anchor_count; i++, row++) {
-            uint32_t best;
-            float score = read_score(frame, &scores, row * classes, &best);
-            if (!(score >= threshold))
-                continue;
-            shk_boxes_add(frame, best, score,
-                          read_box(d, &boxes, row * d->ssd.box_step, head, i / head->anchor_count,
-                                   head->anchors[i % head->anchor_count]));
-        }
-    }
-    return shk_boxes_finish(frame, detections);
 }
 
 const struct shk_decoder_def shk_decoder_ssd_anchors = {
@@ -241,5 +179,6 @@ const struct shk_decoder_def shk_decoder_ssd_anchors = {
     .softmax = true,
     .setup = setup,
     .capacity = shk_boxes_capacity,
-    .decode = decode,
+    .decode = shk_boxes_decode,
+    .has_code = true,
 };

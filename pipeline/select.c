@@ -11,7 +11,7 @@ SHK_SHADER_DECLARE(select);
 
 #define LOCAL         64
 #define MAX_COUNT     (65535u / SHK_SELECT_HEADS * LOCAL) /* workgroups that every device dispatches */
-#define TABLE_WORDS   (SHK_SELECT_ANCHORS + 2 * SHK_MAX_ANCHORS)
+#define TABLE_WORDS   (SHK_SELECT_ANCHORS + 4 * SHK_MAX_ANCHORS)
 #define MIN_THRESHOLD 1e-30f /* devices may take smaller floats for 0 */
 
 /* Heads smaller than this are read and looked at in less time than a dispatch takes. */
@@ -47,17 +47,37 @@ static int32_t lowest_level(const struct shk_detector *detector, const struct sh
     return level;
 }
 
-/* Boxes of the output that the head is in, or 0: it cannot be read as one of boxes. */
-static uint32_t count_boxes(const struct shk_session *session, const struct shk_head *head)
+/* The output with the scores of a head's boxes. */
+static uint32_t scores_of(const struct shk_detector *detector, const struct shk_head *head)
 {
-    const struct shk_detector *detector = session->detector;
-    const struct shk_view *view = &session->plan->views[session->graph->outputs[head->output]];
-    uint64_t elements = shk_shape_elements(&output_tensor(session, head->output)->shape);
-    uint32_t values = shk_boxes_row_values(detector);
-    uint64_t count = elements / values, own = (uint64_t)head->rows * head->columns * head->anchor_count;
-    bool whole = view->words > 0 && elements % values == 0 && count <= MAX_COUNT && head->first + own <= count;
-    bool even = view->channels % (detector->code.columns ? count : values) == 0;
-    return whole && even ? (uint32_t)count : 0;
+    return detector->code.ssd ? detector->code.scores : head->output;
+}
+
+/* Output `output`, whose values `skipped` and on of each `values` are those of a box. False: it cannot be read so. */
+static bool make_rows(const struct shk_session *session, uint32_t output, uint32_t values, uint32_t skipped,
+                      const struct shk_head *head, struct shk_select_rows *rows)
+{
+    bool columns = session->detector->code.columns;
+    const struct shk_view *view = &session->plan->views[session->graph->outputs[output]];
+    const struct shk_tensor *quantized = shk_output_quantized(session->graph, output);
+    uint32_t elements = elements_per_word(session, output), step = columns ? view->stride * elements : 1;
+    uint64_t all = shk_shape_elements(&output_tensor(session, output)->shape), count = all / values;
+    uint64_t own = (uint64_t)head->rows * head->columns * head->anchor_count;
+    if (!quantized || view->words == 0 || all % values != 0 || count == 0 || count > MAX_COUNT ||
+        head->first + own > count || view->channels % (columns ? count : values) != 0)
+        return false;
+    struct shk_divisor across = shk_divisor_of(columns ? (uint32_t)count : view->channels / values);
+    *rows = (struct shk_select_rows){
+        .src = view->offset * elements + skipped * step,
+        .row_stride = columns ? 0 : view->stride * elements,
+        .stride = columns ? 1 : values,
+        .inverse = 1.0f / quantized->quant.scales[0],
+        .zero = quantized->quant.zero_points[0] - INT8_MIN,
+        .across_n = across.n,
+        .across_magic = across.magic,
+        .across_shift = across.shift,
+    };
+    return true;
 }
 
 /* All but where it looks up and writes. False: it is to be read whole. */
@@ -65,42 +85,34 @@ static bool make_head(const struct shk_session *session, uint32_t h, struct shk_
 {
     const struct shk_detector *d = session->detector;
     const struct shk_head *head = &d->heads[h];
+    uint32_t scores = scores_of(d, head), elements = elements_per_word(session, scores);
     const struct shk_view *view = &session->plan->views[session->graph->outputs[head->output]];
-    const struct shk_tensor *quantized = shk_output_quantized(session->graph, head->output);
-    uint32_t boxes = count_boxes(session, head), values = shk_boxes_row_values(d);
-    if (!quantized || !boxes)
-        return false;
-    float threshold = shk_score_threshold(&session->params);
-    int32_t level = lowest_level(d, quantized, threshold);
-    uint32_t elements = elements_per_word(session, head->output);
     struct shk_box_scales scales = shk_boxes_scales(d, head, 0);
-    struct shk_divisor across = shk_divisor_of(d->code.columns ? boxes : view->channels / values);
     struct shk_divisor anchors = shk_divisor_of(head->anchor_count), columns = shk_divisor_of(head->columns);
-    float lowest = elements == 4 ? (float)level : value_of(quantized, level);
     *out = (struct shk_select_head){
         .count = shk_head_count(head),
         .first = head->first,
-        .src = view->offset * elements,
-        .row_stride = d->code.columns ? 0 : view->stride * elements,
-        .stride = d->code.columns ? 1 : values,
         .step = d->code.columns ? view->stride * elements : 1,
-        .across_n = across.n,
-        .across_magic = across.magic,
-        .across_shift = across.shift,
         .anchors_n = anchors.n,
         .anchors_magic = anchors.magic,
         .anchors_shift = anchors.shift,
         .columns_n = columns.n,
         .columns_magic = columns.magic,
         .columns_shift = columns.shift,
-        .cell = d->code.cells ? 1.0f : 0.0f,
-        .center_x = scales.center[0],
-        .center_y = scales.center[1],
-        .threshold = threshold,
-        .lowest = lowest,
-        .inverse = 1.0f / quantized->quant.scales[0],
-        .zero = quantized->quant.zero_points[0] - INT8_MIN,
+        .per_cell = d->code.cells ? 1.0f : 0.0f,
+        .middle = scales.middle,
+        .cell_x = scales.cell[0],
+        .cell_y = scales.cell[1],
+        .threshold = shk_score_threshold(&session->params),
     };
+    uint32_t skipped = d->code.ssd ? d->code.background : SHK_BOX_VALUES;
+    if (elements != elements_per_word(session, head->output) ||
+        !make_rows(session, head->output, shk_boxes_row_values(d), 0, head, &out->boxes) ||
+        !make_rows(session, scores, shk_boxes_row_scores(d), skipped, head, &out->scores))
+        return false;
+    const struct shk_tensor *quantized = shk_output_quantized(session->graph, scores);
+    int32_t level = lowest_level(d, quantized, out->threshold);
+    out->lowest = elements == 4 ? (float)level : value_of(quantized, level);
     return level > INT8_MIN;
 }
 
@@ -130,16 +142,12 @@ static bool choose(struct shk_session *session, struct shk_selection *selection)
 {
     const struct shk_graph *graph = session->graph;
     uint64_t whole = 0, bytes = 0; /* of the heads; of all outputs */
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        add_heads(session, i, selection);
     for (uint32_t i = 0; i < graph->output_count; i++) {
         uint64_t view = shk_view_bytes(&session->plan->views[graph->outputs[i]]);
-        uint32_t before = selection->count;
-        add_heads(session, i, selection);
-        if (selection->count == before)
-            bytes += view;
-        else
-            whole += view;
-        for (uint32_t n = before; n < selection->count; n++)
-            bytes += head_bytes(&selection->heads[n]);
+        whole += shk_select_covers(session, i) ? view : 0;
+        bytes += shk_select_covers(session, i) ? shk_select_bytes(session, i) : view;
     }
     /* the output buffer is bound as one; half of it is more than enough for what lies between the outputs */
     return whole >= MIN_BYTES &&
@@ -151,7 +159,7 @@ enum shk_status shk_select_init(struct shk_session *session, struct shk_error *e
     const struct shk_session_params *params = &session->params;
     const struct shk_decoder_def *decoder = session->detector->def;
     if (!params->detections_only || params->keep_tensors || !decoder || !decoder->has_code ||
-        !(shk_score_threshold(params) >= MIN_THRESHOLD))
+        session->detector->softmax || !(shk_score_threshold(params) >= MIN_THRESHOLD))
         return SHK_OK;
     session->selection = calloc(1, sizeof(*session->selection));
     if (!session->selection)
@@ -169,6 +177,17 @@ void shk_select_finish(struct shk_session *session)
     session->selection = NULL;
 }
 
+bool shk_select_covers(const struct shk_session *session, uint32_t i)
+{
+    const struct shk_selection *selection = session->selection;
+    for (uint32_t n = 0; selection && n < selection->count; n++) {
+        const struct shk_head *head = &session->detector->heads[selection->which[n]];
+        if (head->output == i || scores_of(session->detector, head) == i)
+            return true;
+    }
+    return false;
+}
+
 uint64_t shk_select_bytes(const struct shk_session *session, uint32_t i)
 {
     const struct shk_selection *selection = session->selection;
@@ -184,15 +203,20 @@ uint64_t shk_select_bytes(const struct shk_session *session, uint32_t i)
 static void fill_tables(const struct shk_session *session, const struct shk_head *head, float *table)
 {
     const struct shk_detector *d = session->detector;
-    const struct shk_tensor *quantized = shk_output_quantized(session->graph, head->output);
-    for (int32_t q = INT8_MIN; q <= INT8_MAX; q++) {
-        float value = value_of(quantized, q);
-        table[SHK_SELECT_CENTER + q - INT8_MIN] = shk_boxes_center(d, value);
-        table[SHK_SELECT_SIZE + q - INT8_MIN] = shk_boxes_size(d, value);
-        table[SHK_SELECT_PROBABILITY + q - INT8_MIN] = shk_boxes_probability(d, value);
+    const struct shk_tensor *boxes = shk_output_quantized(session->graph, head->output);
+    const struct shk_tensor *scores = shk_output_quantized(session->graph, scores_of(d, head));
+    for (int32_t q = INT8_MIN, i = 0; q <= INT8_MAX; q++, i++) {
+        for (uint32_t axis = 0; axis < 2; axis++) {
+            table[SHK_SELECT_CENTER + 256 * axis + i] = shk_boxes_center(d, value_of(boxes, q), axis);
+            table[SHK_SELECT_SIZE + 256 * axis + i] = shk_boxes_size(d, value_of(boxes, q), axis);
+        }
+        table[SHK_SELECT_PROBABILITY + i] = shk_boxes_probability(d, value_of(scores, q));
     }
-    for (uint32_t a = 0; a < head->anchor_count; a++)
-        memcpy(&table[SHK_SELECT_ANCHORS + 2 * a], shk_boxes_scales(d, head, a).size, 2 * sizeof(float));
+    for (uint32_t a = 0; a < head->anchor_count; a++) {
+        struct shk_box_scales scales = shk_boxes_scales(d, head, a);
+        memcpy(&table[SHK_SELECT_ANCHORS + 4 * a], scales.offset, sizeof(scales.offset));
+        memcpy(&table[SHK_SELECT_ANCHORS + 4 * a + 2], scales.size, sizeof(scales.size));
+    }
 }
 
 static enum shk_status write_heads(struct shk_session *session, struct shk_error *error)
@@ -232,8 +256,8 @@ enum shk_status shk_select_build(struct shk_session *session, struct shk_error *
     const struct shk_dispatch dispatch = {
         .shader = &shk_shader_select,
         .spec = {elements_per_word(session, first) == 1 ? SHK_SELECT_FLOATS : SHK_SELECT_BYTES, selection->count,
-                 session->detector->class_count, session->detector->code.objectness},
-        .spec_count = 4,
+                 session->detector->class_count, session->detector->code.objectness, session->detector->code.yxhw},
+        .spec_count = 5,
         .local_size = {LOCAL, 1, 1},
         .groups = {groups, 1, 1},
         .push = &push,

@@ -19,7 +19,9 @@ struct shk_selection {
 enum shk_status shk_select_init(struct shk_session *session, struct shk_error *error);
 void shk_select_finish(struct shk_session *session);
 
-/* What a lane's part of a slot's output buffer holds of output `i` of the model; 0: it is read whole. */
+/* Whether output `i` of the model is one of heads, and not read. */
+bool shk_select_covers(const struct shk_session *session, uint32_t i);
+/* What a lane's part of a slot's output buffer holds instead: of the heads whose boxes are in it. */
 uint64_t shk_select_bytes(const struct shk_session *session, uint32_t i);
 
 /* Once session->output_offsets are known, of a session with a selection: the dispatch and what it reads. */

@@ -33,9 +33,8 @@ static void lay_out(struct shk_session *session)
     session->input_bytes = at;
     at = 0;
     for (uint32_t i = 0; i < graph->output_count; i++) {
-        uint64_t found = shk_select_bytes(session, i);
         session->output_offsets[i] = at;
-        at += found ? found : shk_view_bytes(&session->plan->views[graph->outputs[i]]);
+        at += shk_select_covers(session, i) ? shk_select_bytes(session, i) : shk_view_bytes(&session->plan->views[graph->outputs[i]]);
         at = shk_align_up(at, REGION_ALIGNMENT);
     }
     session->output_bytes = at;
@@ -427,7 +426,7 @@ static void unpack_outputs(struct shk_session *session, struct shk_frame_slot *s
         struct shk_lane *lane = &slot->lanes[k];
         shk_select_read(session, lane, words);
         for (uint32_t i = 0; i < graph->output_count; i++)
-            if (!shk_select_bytes(session, i))
+            if (!shk_select_covers(session, i))
                 shk_rows_unpack(&session->plan->views[graph->outputs[i]], element_size(session, graph->outputs[i]),
                                 words + session->output_offsets[i], lane->outputs[i]);
     }

@@ -124,7 +124,7 @@ static void copy_outputs(struct shk_session *session, struct shk_frame_slot *slo
     for (uint32_t lane = 0; lane < lanes; lane++)
         for (uint32_t i = 0; i < session->graph->output_count; i++) {
             const struct shk_view *view = &session->plan->views[session->graph->outputs[i]];
-            if (shk_select_bytes(session, i))
+            if (shk_select_covers(session, i))
                 continue;
             VkBufferCopy region = {
                 .srcOffset = shk_session_lane(session, lane) + (VkDeviceSize)view->offset * 4,

@@ -117,33 +117,37 @@ struct shk_divisor {
 #define SHK_SELECT_BYTES  0 /* what an element of the outputs is: an int8 */
 #define SHK_SELECT_FLOATS 1 /* or a word */
 #define SHK_SELECT_HEADS  8
-/* Words of the parameters, for each head: floats that a value becomes, for -128 first, as the centre of a box, its size, a
- * probability; then what a size is multiplied with, width and height for each anchor. */
+/* Words of the parameters, for each head: floats that a value becomes, for -128 first, as a coordinate of the centre, x and y, a
+ * size, width and height, a probability; then for each anchor what they are multiplied with, in this order. */
 #define SHK_SELECT_CENTER      0
-#define SHK_SELECT_SIZE        256
-#define SHK_SELECT_PROBABILITY 512
-#define SHK_SELECT_ANCHORS     768
-/* A head, in uniform buffers; one workgroup after the other is of the first, the second ... What is written to SHK_BINDING_FRAME: per box a score or 0,
- * and behind these a shk_select_box for each that has a score. */
-struct shk_select_head {
-    SHK_UINT count;      /* boxes */
-    SHK_UINT first;      /* boxes of the output in front of them */
+#define SHK_SELECT_SIZE        512
+#define SHK_SELECT_PROBABILITY 1024
+#define SHK_SELECT_ANCHORS     1280
+/* An output, of boxes or of their scores, which may be the same. */
+struct shk_select_rows {
     SHK_UINT src;        /* elements */
     SHK_UINT row_stride; /* elements to the next row of the output */
     SHK_UINT stride;     /* to the next box in it */
-    SHK_UINT step;       /* elements to the next value of a box */
-    SHK_UINT across_n, across_magic, across_shift;    /* shk_divisor: boxes in a row of the output */
-    SHK_UINT anchors_n, anchors_magic, anchors_shift; /* of a cell */
-    SHK_UINT columns_n, columns_magic, columns_shift; /* cells in a row of the picture */
-    SHK_FLOAT cell;               /* of the cell's number that counts for the centre: 1, or 0 */
-    SHK_FLOAT center_x, center_y; /* what it is multiplied with */
-    SHK_FLOAT threshold;
-    SHK_FLOAT lowest;  /* of an element, that reaches it by itself */
     SHK_FLOAT inverse; /* FLOATS: 1 / scale, to find the value out of which DEQUANTIZE made an element */
     SHK_INT zero;      /* likewise: its zero point + 128 */
+    SHK_UINT across_n, across_magic, across_shift; /* shk_divisor: boxes in a row of the output */
+};
+/* A head, in uniform buffers; one workgroup after the other is of the first, the second ... What is written to
+ * SHK_BINDING_FRAME: per box a score or 0, and behind these a shk_select_box for each that has a score. */
+struct shk_select_head {
+    SHK_STRUCT(shk_select_rows) boxes, scores;
+    SHK_UINT count; /* boxes */
+    SHK_UINT first; /* boxes of the output in front of them */
+    SHK_UINT step;  /* elements to the next value of a box */
+    SHK_UINT anchors_n, anchors_magic, anchors_shift; /* of a cell */
+    SHK_UINT columns_n, columns_magic, columns_shift; /* cells in a row of the picture */
+    SHK_FLOAT per_cell, middle; /* of the cell's number, plus the middle of one: 1 or 0 */
+    SHK_FLOAT cell_x, cell_y;   /* what this is multiplied with and added to the centre */
+    SHK_FLOAT threshold;
+    SHK_FLOAT lowest;     /* of a score's elements, that reaches it by itself */
     SHK_UINT tables, dst; /* words */
     SHK_UINT first_group; /* workgroups of the heads before it */
-    SHK_UINT unused0, unused1, unused2;
+    SHK_UINT unused0, unused1;
 };
 struct shk_select_box {
     SHK_UINT class_id;

@@ -10,6 +10,7 @@ layout(constant_id = SHK_SPEC_FIRST + 1) const uint HEADS = 1u;
 // Of all heads. Mesa's CPU driver compiles anew for each dispatch where a loop ends by what is in a uniform buffer.
 layout(constant_id = SHK_SPEC_FIRST + 2) const uint CLASSES = 1u;
 layout(constant_id = SHK_SPEC_FIRST + 3) const uint OBJECTNESS = 0u; // 1: there is one in front of the classes
+layout(constant_id = SHK_SPEC_FIRST + 4) const uint FLIP = 0u;       // 1: y before x, height before width
 
 layout(push_constant) uniform shk_push { shk_select_push p; };
 
@@ -35,16 +36,24 @@ float load(uint element)
     return float(bitfieldExtract(int(SHK_LOAD(element / 4u)), int(element % 4u * 8u), 8));
 }
 
-// What `table` makes of an element. Of a float, which DEQUANTIZE made, value * inverse is within 1e-4 of an integer.
-float look_up(uint table, float value)
+// Element of the first value of box `box` of the output.
+uint find(shk_select_rows rows, uint box)
 {
-    int rank = TYPE == SHK_SELECT_FLOATS ? int(floor(value * head.inverse + 0.5)) + head.zero : int(value) + 128;
+    uint row = box;
+    uint column = shk_take_remainder(row, shk_divisor(rows.across_n, rows.across_magic, rows.across_shift));
+    return rows.src + row * rows.row_stride + column * rows.stride;
+}
+
+// What `table` makes of an element. Of a float, which DEQUANTIZE made, value * inverse is within 1e-4 of an integer.
+float look_up(uint table, float value, shk_select_rows rows)
+{
+    int rank = TYPE == SHK_SELECT_FLOATS ? int(floor(value * rows.inverse + 0.5)) + rows.zero : int(value) + 128;
     return uintBitsToFloat(params[head.tables + table + uint(clamp(rank, 0, 255))]);
 }
 
-uint anchor_scale(uint anchor, uint i)
+float probability(float value)
 {
-    return params[head.tables + SHK_SELECT_ANCHORS + 2u * anchor + i];
+    return look_up(SHK_SELECT_PROBABILITY, value, head.scores);
 }
 
 // The element with the best class's score; `best`: which class.
@@ -62,10 +71,9 @@ float best_class(uint scores, out uint best)
     return most;
 }
 
-// The score of the box at element `at`, or 0.
-float score_of(uint at, out uint best)
+// The score of the box whose scores begin at element `scores`, or 0.
+float score_of(uint scores, out uint best)
 {
-    uint scores = at + 4u * head.step;
     float objectness = load(scores);
     best = 0u;
     if (OBJECTNESS != 0u && objectness < head.lowest)
@@ -73,10 +81,19 @@ float score_of(uint at, out uint best)
     float most = best_class(scores + OBJECTNESS * head.step, best);
     if (most < head.lowest)
         return 0.0;
-    precise float score = look_up(SHK_SELECT_PROBABILITY, most);
+    precise float score = probability(most);
     if (OBJECTNESS != 0u)
-        score = look_up(SHK_SELECT_PROBABILITY, objectness) * score;
+        score = probability(objectness) * score;
     return score >= head.threshold ? score : 0.0;
+}
+
+// Value `i` of the box at element `at`, by table, times what the anchor says.
+float box_value(uint at, uint i, uint anchor)
+{
+    uint place = FLIP != 0u ? i ^ 1u : i;
+    float factor = uintBitsToFloat(params[head.tables + SHK_SELECT_ANCHORS + 4u * anchor + i]);
+    precise float value = look_up(i * 256u, load(at + place * head.step), head.boxes) * factor;
+    return value;
 }
 
 void write_box(uint to, uint at, uint index, uint best)
@@ -85,12 +102,10 @@ void write_box(uint to, uint at, uint index, uint best)
     uint anchor = shk_take_remainder(cell, shk_divisor(head.anchors_n, head.anchors_magic, head.anchors_shift));
     uint row = cell;
     uint column = shk_take_remainder(row, shk_divisor(head.columns_n, head.columns_magic, head.columns_shift));
-    precise float x = (look_up(SHK_SELECT_CENTER, load(at)) + float(column) * head.cell) * head.center_x;
-    precise float y = (look_up(SHK_SELECT_CENTER, load(at + head.step)) + float(row) * head.cell) * head.center_y;
-    precise float width =
-        look_up(SHK_SELECT_SIZE, load(at + 2u * head.step)) * uintBitsToFloat(anchor_scale(anchor, 0u));
-    precise float height =
-        look_up(SHK_SELECT_SIZE, load(at + 3u * head.step)) * uintBitsToFloat(anchor_scale(anchor, 1u));
+    precise float x = box_value(at, 0u, anchor) + (float(column) * head.per_cell + head.middle) * head.cell_x;
+    precise float y = box_value(at, 1u, anchor) + (float(row) * head.per_cell + head.middle) * head.cell_y;
+    float width = box_value(at, 2u, anchor);
+    float height = box_value(at, 3u, anchor);
     precise vec4 corners = vec4(x - 0.5 * width, y - 0.5 * height, x + 0.5 * width, y + 0.5 * height);
     found[to] = best;
     for (uint i = 0u; i < 4u; i++)
@@ -103,13 +118,10 @@ void main()
     uint index = gl_GlobalInvocationID.x - head.first_group * gl_WorkGroupSize.x;
     if (index >= head.count)
         return;
-    uint row = head.first + index;
-    uint column = shk_take_remainder(row, shk_divisor(head.across_n, head.across_magic, head.across_shift));
-    uint at = head.src + row * head.row_stride + column * head.stride;
     uint to = SHK_LANE * p.lane_words + head.dst;
     uint best;
-    float score = score_of(at, best);
+    float score = score_of(find(head.scores, head.first + index), best);
     found[to + index] = floatBitsToUint(score);
     if (score > 0.0)
-        write_box(to + head.count + index * SHK_SELECT_BOX_WORDS, at, index, best);
+        write_box(to + head.count + index * SHK_SELECT_BOX_WORDS, find(head.boxes, head.first + index), index, best);
 }

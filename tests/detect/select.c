@@ -108,6 +108,21 @@ static const struct head {
      .is_uint8 = true,
      .scale = 0.011f,
      .sidecar = "decoder=yolov8\n[t0]\nboxes=normalized\nscores=probabilities\n"},
+    /* 24 x 16 cells of two anchors, 12 x 8 of three, with three keypoints each */
+    {"ssd-anchors",
+     2,
+     {{3, {1, 1056, 10}}, {3, {1, 1056, 57}}},
+     57,
+     .sidecar = "decoder=ssd-anchors\n[t0]\nstrides=8,16\nanchors=9,8;70,60|20,50;5,7;90,90\nbox-order=yxhw\n[t1]\n"
+                "scores=logits\n"},
+    {"ssd-anchors, uint8 as float, linear",
+     3,
+     {{3, {1, 10, 3}}, {3, {1, 1056, 5}}, {3, {1, 1056, 57}}},
+     57,
+     .is_uint8 = true,
+     .floats = 6,
+     .sidecar = "decoder=ssd-anchors\n[t2]\nscores=probabilities\nbackground=none\n[t1]\nstrides=8,16\n"
+                "anchors=9,8;70,60|20,50;5,7;90,90\nbox-sizes=linear\nbox-scales=3,4,0.2,0.7\n"},
     {"yolov5, uint8 as float",
      2,
      {{4, {1, 4, 6, 2 * 14}}, {4, {1, 16, 24, 3 * 14}}},
@@ -265,6 +280,8 @@ static float score_of(const struct shk_detector *d, const struct shk_head *head,
 {
     size_t values = 4 + d->code.objectness + d->class_count, step = d->code.columns ? shk_head_count(head) : 1;
     size_t at = (d->code.columns ? i : (head->first + i) * values) + 4 * step;
+    if (d->code.ssd)
+        at = (head->first + i) * (d->code.background + d->class_count) + d->code.background;
     float objectness = d->code.objectness ? probability(d, tensor, dense, at) : 1.0f, best = 0.0f;
     for (uint32_t c = 0; c < d->class_count; c++) {
         float p = probability(d, tensor, dense, at + (c + d->code.objectness) * step);
@@ -282,12 +299,14 @@ static void check_found(const struct run *only, const struct run *whole, uint32_
     for (uint32_t f = 0; f < count; f++)
         for (uint32_t h = 0; h < d->head_count; h++) {
             const struct shk_head *head = &d->heads[h];
-            const struct shk_tensor *tensor = &session->graph->tensors[session->graph->outputs[head->output]];
-            bool read = shk_select_bytes(session, head->output) == 0;
+            uint32_t scores = d->code.ssd ? d->code.scores : head->output;
+            const struct shk_tensor *tensor = &session->graph->tensors[session->graph->outputs[scores]];
+            bool read = !shk_select_covers(session, scores);
+            ck_assert(read == !shk_select_covers(session, head->output));
             ck_assert(read == (some[f].found[h].scores == NULL));
             for (uint32_t i = 0; i < shk_head_count(head) && !read; i++)
                 ck_assert(some[f].found[h].scores[i] ==
-                          score_of(d, head, tensor, all[f].outputs[head->output], i, threshold));
+                          score_of(d, head, tensor, all[f].outputs[scores], i, threshold));
         }
 }
 
