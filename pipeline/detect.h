@@ -56,9 +56,9 @@ struct shk_box_code {
     bool columns; /* value k of box i is element k * boxes + i of the output; else i * values + k */
     /* Of SSD heads, where centres count from that of the anchor, in its sizes (detect_ssd_anchors.c): */
     bool ssd;
-    uint32_t boxes, scores;             /* outputs; else the classes are behind the box */
-    uint32_t values;                    /* from a box to the next: keypoints may follow */
-    uint32_t background;                /* 1: class 0 is none; 0: there is no such class */
+    uint32_t boxes, scores; /* outputs; else the classes are behind the box */
+    uint32_t values;        /* from a box to the next: keypoints may follow */
+    uint32_t background;    /* 1: class 0 is none; 0: there is no such class */
     bool stride_centers, yxhw;
     float scales[4]; /* of x, y, width, height, which are divided by them first */
 };

@@ -47,7 +47,8 @@ static inline float shk_value(const struct shk_values *v, size_t i)
     return v->real ? v->real[i] : v->scale * (float)(v->quantized[i] - v->zero_point);
 }
 
-/* From a box to the next in its output, and from its first class to the next one's, which need not be the same output. */
+/* From a box to the next in its output, and from its first class to the next one's, which need not be the same output.
+ */
 uint32_t shk_boxes_row_values(const struct shk_detector *detector);
 uint32_t shk_boxes_row_scores(const struct shk_detector *detector);
 

@@ -50,8 +50,7 @@ static uint32_t rows_of(const struct shk_graph *graph, uint32_t output)
 
 /* The boxes are where the sidecar gives strides; the scores where it says something of scores, or in the only
  * other output with as many rows. */
-static bool find_outputs(struct shk_box_code *code, const struct shk_graph *graph,
-                         const struct shk_modelinfo *info)
+static bool find_outputs(struct shk_box_code *code, const struct shk_graph *graph, const struct shk_modelinfo *info)
 {
     uint32_t outputs = SHK_MIN(graph->output_count, (uint32_t)SHK_MAX_HEADS), boxes = 0, said = 0, likely = 0;
     for (uint32_t i = 0; i < outputs; i++)

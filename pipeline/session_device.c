@@ -34,7 +34,8 @@ static void lay_out(struct shk_session *session)
     at = 0;
     for (uint32_t i = 0; i < graph->output_count; i++) {
         session->output_offsets[i] = at;
-        at += shk_select_covers(session, i) ? shk_select_bytes(session, i) : shk_view_bytes(&session->plan->views[graph->outputs[i]]);
+        at += shk_select_covers(session, i) ? shk_select_bytes(session, i)
+                                            : shk_view_bytes(&session->plan->views[graph->outputs[i]]);
         at = shk_align_up(at, REGION_ALIGNMENT);
     }
     session->output_bytes = at;
