@@ -48,8 +48,8 @@ struct shk_model *net_finish(struct net *n, const int32_t *outputs, uint32_t cou
 uint32_t net_dispatches(struct shk_model *model, uint32_t no_fusion);
 /* `into`: per op, what it is to be fused into without `no_fusion`. The bytes are the reference's. Destroys the model. */
 void net_check_without(struct shk_model *model, uint32_t no_fusion, const uint32_t *into);
-/* The same with a kernel variant forced that computes chains of ops: it saves so many dispatches, with `no_fusion`
- * none. The model stays. */
+/* With a kernel variant forced that computes chains of ops: it saves so many dispatches, with `no_fusion` none, and the
+ * bytes are the reference's. The model stays. */
 void net_check_chains(struct shk_model *model, const char *variant, uint32_t no_fusion, uint32_t saved);
 #define net_check(model, ...) net_check_without(model, 0, (const uint32_t[]){__VA_ARGS__})
 
