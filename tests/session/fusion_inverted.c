@@ -7,7 +7,7 @@
 static void check(struct shk_model *model, uint32_t inverted)
 {
     static const char *const variants[] = {"inverted", "inverted-dot"};
-    for (uint32_t v = 0; v < 2; v++)
+    for (uint32_t v = 0; v < NET_VARIANTS(2u); v++)
         net_check_chains(model, variants[v], SHK_FUSION_INVERTED, 2 * inverted);
     shk_model_destroy(&model);
 }

@@ -6,7 +6,7 @@
 static void check(struct shk_model *model, uint32_t pairs)
 {
     static const char *const variants[] = {"pair", "pair-32", "pair-dot", "pair-dot-32"};
-    for (uint32_t v = 0; v < 4; v++)
+    for (uint32_t v = 0; v < NET_VARIANTS(4u); v++)
         net_check_chains(model, variants[v], SHK_FUSION_PAIR, pairs);
     shk_model_destroy(&model);
 }
