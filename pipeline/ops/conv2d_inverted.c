@@ -21,22 +21,11 @@ static int64_t seen(int32_t outputs, int32_t kernel, int32_t stride, int32_t dil
     return (int64_t)(outputs - 1) * stride + (int64_t)(kernel - 1) * dilation + 1;
 }
 
-static bool is_plain_pointwise(const struct shk_graph *graph, const struct shk_op *op)
-{
-    const struct shk_tensor *in = shk_op_input(graph, op, SHK_CONV_INPUT);
-    const struct shk_tensor *weights = shk_op_input(graph, op, SHK_CONV_WEIGHTS);
-    const struct shk_conv_attrs *a = op->attrs;
-    if (!shk_op_is_conv2d(op) || in->shape.rank != 4 || weights->shape.rank != 4)
-        return false;
-    const int32_t *w = weights->shape.dims;
-    return w[1] == 1 && w[2] == 1 && w[3] == in->shape.dims[3] && a->stride_height == 1 && a->stride_width == 1 &&
-           shk_conv_describe(graph, op).weight_zero_point == 0;
-}
-
 bool shk_conv2d_can_invert(const struct shk_graph *graph, const struct shk_op *expansion,
                            const struct shk_op *depthwise)
 {
-    if (!is_plain_pointwise(graph, expansion))
+    if (!shk_op_is_conv2d(expansion) || !shk_conv2d_is_pointwise(graph, expansion) ||
+        shk_conv_describe(graph, expansion).weight_zero_point != 0)
         return false;
     struct shk_conv c = shk_conv_describe(graph, depthwise);
     int64_t height = seen(TILE_HEIGHT, c.kernel_height, c.stride_height, c.dilation_height);

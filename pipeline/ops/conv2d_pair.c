@@ -16,16 +16,22 @@ uint32_t shk_conv2d_middle_words(const struct shk_graph *graph, const struct shk
     return shk_div_round_up((uint32_t)shk_op_input(graph, op, SHK_CONV_INPUT)->shape.dims[3], 4);
 }
 
-bool shk_conv2d_can_pair(const struct shk_graph *graph, const struct shk_op *op, const struct shk_op *depthwise)
+bool shk_conv2d_is_pointwise(const struct shk_graph *graph, const struct shk_op *op)
 {
     const struct shk_tensor *in = shk_op_input(graph, op, SHK_CONV_INPUT);
     const struct shk_tensor *weights = shk_op_input(graph, op, SHK_CONV_WEIGHTS);
     const struct shk_conv_attrs *a = op->attrs;
-    if (!shk_op_is_depthwise(depthwise) || in->shape.rank != 4 || weights->shape.rank != 4)
+    if (in->shape.rank != 4 || weights->shape.rank != 4)
         return false;
     const int32_t *w = weights->shape.dims;
-    return w[1] == 1 && w[2] == 1 && w[3] == in->shape.dims[3] && a->stride_height == 1 && a->stride_width == 1 &&
-           shk_op_input(graph, depthwise, SHK_CONV_INPUT)->shape.dims[3] == in->shape.dims[3];
+    return w[1] == 1 && w[2] == 1 && w[3] == in->shape.dims[3] && a->stride_height == 1 && a->stride_width == 1;
+}
+
+bool shk_conv2d_can_pair(const struct shk_graph *graph, const struct shk_op *op, const struct shk_op *depthwise)
+{
+    return shk_op_is_depthwise(depthwise) && shk_conv2d_is_pointwise(graph, op) &&
+           shk_op_input(graph, depthwise, SHK_CONV_INPUT)->shape.dims[3] ==
+               shk_op_input(graph, op, SHK_CONV_INPUT)->shape.dims[3];
 }
 
 bool shk_conv2d_pair_fits(const struct shk_graph *graph, const struct shk_op *op, const struct shk_device *device)

@@ -5,6 +5,9 @@
 
 #include "conv2d_filters.h"
 
+/* Whether `op`, a CONV_2D, computes each pixel from the same pixel of all channels. */
+bool shk_conv2d_is_pointwise(const struct shk_graph *graph, const struct shk_op *op);
+
 /* Whether `op`, a CONV_2D, could absorb `depthwise`, as far as the two themselves are concerned. */
 bool shk_conv2d_can_pair(const struct shk_graph *graph, const struct shk_op *op, const struct shk_op *depthwise);
 
