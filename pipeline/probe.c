@@ -119,28 +119,38 @@ static struct shk_shape output_shape(const struct shk_graph *graph, const struct
     return out;
 }
 
-/* The op with its constants behind tensor `input` of `to`. */
-static enum shk_status copy_op(struct shk_graph *to, const struct shk_graph *graph, const struct shk_op *op,
-                               uint32_t input, struct shk_error *error)
+/* Adds an op of one to three inputs, whose output, like `like` but of that shape, takes the place of the model's. */
+static enum shk_status append(struct shk_graph *to, const struct shk_op_spelling *spelling, const void *attrs,
+                              const uint32_t *inputs, uint32_t input_count, const struct shk_tensor *like,
+                              const struct shk_shape *shape, struct shk_error *error)
 {
-    uint32_t inputs[3] = {input, SHK_TENSOR_NONE, SHK_TENSOR_NONE}, output;
+    struct shk_op *op;
+    uint32_t output;
+    enum shk_status status = copy_tensor(to, like, shape, &output, error);
+    if (!status)
+        status = shk_graph_add_op(to, spelling, inputs, input_count, &output, 1, &op, error);
+    if (status)
+        return status;
+    if (attrs)
+        memcpy(op->attrs, attrs, op->def->attrs_size);
+    return shk_graph_set_io(to, to->inputs, to->input_count, &output, 1, error);
+}
+
+/* The op with its constants behind the model's output. */
+static enum shk_status append_copy(struct shk_graph *to, const struct shk_graph *graph, const struct shk_op *op,
+                                   struct shk_error *error)
+{
+    uint32_t inputs[3] = {to->outputs[0], SHK_TENSOR_NONE, SHK_TENSOR_NONE};
     struct shk_shape out = shk_op_output(graph, op, 0)->shape;
-    struct shk_op *copy;
     if (is_convolution(graph, op))
-        out = output_shape(graph, op, &to->tensors[input].shape);
+        out = output_shape(graph, op, &to->tensors[to->outputs[0]].shape);
     enum shk_status status = SHK_OK;
     for (uint32_t i = 1; i < op->input_count && i < 3 && !status; i++)
         if (op->inputs[i] != SHK_TENSOR_NONE)
             status = copy_tensor(to, &graph->tensors[op->inputs[i]], NULL, &inputs[i], error);
     if (!status)
-        status = copy_tensor(to, shk_op_output(graph, op, 0), &out, &output, error);
-    if (!status)
-        status = shk_graph_add_op(to, op->spelling, inputs, op->input_count, &output, 1, &copy, error);
-    if (status)
-        return status;
-    memcpy(copy->attrs, op->attrs, op->def->attrs_size);
-    uint32_t first = to->input_count ? to->inputs[0] : input;
-    return shk_graph_set_io(to, &first, 1, &output, 1, error);
+        status = append(to, op->spelling, op->attrs, inputs, op->input_count, shk_op_output(graph, op, 0), &out, error);
+    return status;
 }
 
 static enum shk_status fill_graph(struct shk_graph *to, const struct shk_graph *graph,
@@ -153,33 +163,18 @@ static enum shk_status fill_graph(struct shk_graph *to, const struct shk_graph *
     if (small && is_convolution(graph, widest))
         shrink_input(graph, widest, chain->count > 1 ? SMALL_CHAIN_WIDTH : SMALL, &in);
     enum shk_status status = copy_tensor(to, shk_op_input(graph, chain->ops[0], 0), &in, &input, error);
-    for (uint32_t i = 0; i < chain->count && !status; i++)
-        status = copy_op(to, graph, chain->ops[i], i == 0 ? input : to->outputs[0], error);
-    return status;
-}
-
-/* Adds an op of one or two inputs behind the model's output, which takes its place. */
-static enum shk_status append(struct shk_graph *to, const struct shk_op_spelling *spelling, const void *attrs,
-                              const uint32_t *inputs, uint32_t input_count, const struct shk_tensor *like,
-                              struct shk_error *error)
-{
-    struct shk_op *op;
-    uint32_t output;
-    enum shk_status status = copy_tensor(to, like, &to->tensors[to->outputs[0]].shape, &output, error);
     if (!status)
-        status = shk_graph_add_op(to, spelling, inputs, input_count, &output, 1, &op, error);
-    if (status)
-        return status;
-    if (attrs)
-        memcpy(op->attrs, attrs, op->def->attrs_size);
-    return shk_graph_set_io(to, to->inputs, to->input_count, &output, 1, error);
+        status = shk_graph_set_io(to, &input, 1, &input, 1, error);
+    for (uint32_t i = 0; i < chain->count && !status; i++)
+        status = append_copy(to, graph, chain->ops[i], error);
+    return status;
 }
 
 /* Any table does: what it holds is no part of the kernel. */
 static enum shk_status append_table(struct shk_graph *to, struct shk_error *error)
 {
     const struct shk_tensor like = to->tensors[to->outputs[0]];
-    return append(to, shk_op_find_name("LEAKY_RELU"), NULL, &to->outputs[0], 1, &like, error);
+    return append(to, shk_op_find_name("LEAKY_RELU"), NULL, &to->outputs[0], 1, &like, &like.shape, error);
 }
 
 /* The other operand becomes an input of the model. */
@@ -194,7 +189,8 @@ static enum shk_status append_add(struct shk_graph *to, const struct shk_graph *
     if (!status)
         status = shk_graph_set_io(to, inputs, 2, to->outputs, 1, error);
     if (!status)
-        status = append(to, add->spelling, add->attrs, operands, 2, shk_op_output(graph, add, 0), error);
+        status = append(to, add->spelling, add->attrs, operands, 2, shk_op_output(graph, add, 0),
+                        &to->tensors[operands[0]].shape, error);
     return status;
 }
 
