@@ -151,8 +151,8 @@ const struct shk_tensor *shk_output_quantized(const struct shk_graph *graph, uin
 
 void shk_quantized_range(const struct shk_tensor *tensor, float *low, float *high)
 {
-    *low = tensor->quant.scales[0] * (float)(-128 - tensor->quant.zero_points[0]);
-    *high = tensor->quant.scales[0] * (float)(127 - tensor->quant.zero_points[0]);
+    *low = shk_level_value(tensor, INT8_MIN);
+    *high = shk_level_value(tensor, INT8_MAX);
 }
 
 bool shk_output_is_probability(const struct shk_graph *graph, uint32_t output)

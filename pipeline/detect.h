@@ -25,7 +25,8 @@
  * decoded its boxes already: one row of cells of stride 1 with an anchor of 1 x 1. */
 struct shk_head {
     uint32_t output; /* index among the model's outputs */
-    uint32_t first;  /* boxes in front of it in that output */
+    uint32_t scores; /* likewise, of that with the scores: the same, or another */
+    uint32_t first;  /* boxes in front of it in these */
     uint32_t rows, columns;
     float stride; /* pixels of the model's input per cell */
     uint32_t anchor_count;
@@ -56,9 +57,8 @@ struct shk_box_code {
     bool columns; /* value k of box i is element k * boxes + i of the output; else i * values + k */
     /* Of SSD heads, where centres count from that of the anchor, in its sizes (detect_ssd_anchors.c): */
     bool ssd;
-    uint32_t boxes, scores; /* outputs; else the classes are behind the box */
-    uint32_t values;        /* from a box to the next: keypoints may follow */
-    uint32_t background;    /* 1: class 0 is none; 0: there is no such class */
+    uint32_t values;     /* from a box to the next: keypoints may follow */
+    uint32_t background; /* 1: class 0 is none; 0: there is no such class */
     bool stride_centers, yxhw;
     float scales[4]; /* of x, y, width, height, which are divided by them first */
 };
@@ -154,6 +154,11 @@ const struct shk_op *shk_producer(const struct shk_graph *graph, uint32_t tensor
 /* The 8 bit tensor that is model output `output`, or out of which DEQUANTIZE makes it; NULL if there is none.
  */
 const struct shk_tensor *shk_output_quantized(const struct shk_graph *graph, uint32_t output);
+/* The real value of level `q`. */
+static inline float shk_level_value(const struct shk_tensor *tensor, int32_t q)
+{
+    return tensor->quant.scales[0] * (float)(q - tensor->quant.zero_points[0]);
+}
 /* The real values that this tensor can hold. */
 void shk_quantized_range(const struct shk_tensor *tensor, float *low, float *high);
 

@@ -32,7 +32,7 @@ uint32_t shk_boxes_grids(struct shk_detector *detector, const float *strides, ui
         if (rows < 1.0f || columns < 1.0f || rows != floorf(rows) || columns != floorf(columns))
             return 0;
         detector->heads[i] = (struct shk_head){
-            output, cells, (uint32_t)rows, (uint32_t)columns, strides[i], 1, {{strides[i], strides[i]}}};
+            output, output, cells, (uint32_t)rows, (uint32_t)columns, strides[i], 1, {{strides[i], strides[i]}}};
         /* at most 16384 a side, so that 8 grids fit */
         cells += detector->heads[i].rows * detector->heads[i].columns;
     }
@@ -42,7 +42,7 @@ uint32_t shk_boxes_grids(struct shk_detector *detector, const float *strides, ui
 
 void shk_boxes_decoded(struct shk_detector *detector)
 {
-    detector->heads[0] = (struct shk_head){0, 0, 1, detector->candidates, 1.0f, 1, {{1.0f, 1.0f}}};
+    detector->heads[0] = (struct shk_head){0, 0, 0, 1, detector->candidates, 1.0f, 1, {{1.0f, 1.0f}}};
     detector->head_count = 1;
 }
 
@@ -255,7 +255,7 @@ static void decode_head(const struct shk_decode *frame, const struct shk_head *h
     const struct shk_detector *d = frame->detector;
     const struct shk_box_code *code = &d->code;
     const struct shk_values v = shk_boxes_values(frame, head->output);
-    const struct shk_values scores = code->ssd ? shk_boxes_values(frame, code->scores) : v;
+    const struct shk_values scores = shk_boxes_values(frame, head->scores);
     float threshold = shk_score_threshold(frame->params);
     size_t values = shk_boxes_row_values(d), count = shk_head_count(head), step = code->columns ? count : 1;
     for (uint32_t i = 0; i < count; i++) {

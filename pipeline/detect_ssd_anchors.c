@@ -48,37 +48,42 @@ static uint32_t rows_of(const struct shk_graph *graph, uint32_t output)
     return (uint32_t)graph->tensors[graph->outputs[output]].shape.dims[1];
 }
 
+/* Outputs. */
+struct places {
+    uint32_t boxes, scores;
+};
+
 /* The boxes are where the sidecar gives strides; the scores where it says something of scores, or in the only
  * other output with as many rows. */
-static bool find_outputs(struct shk_box_code *code, const struct shk_graph *graph, const struct shk_modelinfo *info)
+static bool find_outputs(struct places *places, const struct shk_graph *graph, const struct shk_modelinfo *info)
 {
     uint32_t outputs = SHK_MIN(graph->output_count, (uint32_t)SHK_MAX_HEADS), boxes = 0, said = 0, likely = 0;
     for (uint32_t i = 0; i < outputs; i++)
         if (info->outputs[i].stride_count || info->outputs[i].is_ultra_light_boxes) {
-            code->boxes = i;
+            places->boxes = i;
             boxes++;
         }
-    if (boxes != 1 || !is_table(graph, code->boxes, SHK_BOX_VALUES))
+    if (boxes != 1 || !is_table(graph, places->boxes, SHK_BOX_VALUES))
         return false;
     for (uint32_t i = 0; i < outputs; i++) {
         bool says = info->outputs[i].keys & (SHK_KEY_SCORES | SHK_KEY_BACKGROUND);
-        if (i == code->boxes || !is_table(graph, i, 1) || rows_of(graph, i) != rows_of(graph, code->boxes))
+        if (i == places->boxes || !is_table(graph, i, 1) || rows_of(graph, i) != rows_of(graph, places->boxes))
             continue;
         said += says;
         likely++;
         if (says || said == 0)
-            code->scores = i;
+            places->scores = i;
     }
     return said == 1 || (said == 0 && likely == 1);
 }
 
 /* What is said of an output where another would have to say it is a mistake. */
-static enum shk_status check_places(const struct shk_box_code *code, const struct shk_modelinfo *info,
+static enum shk_status check_places(const struct places *places, const struct shk_modelinfo *info,
                                     struct shk_error *error)
 {
     const uint32_t of_scores = SHK_KEY_SCORES | SHK_KEY_BACKGROUND;
     for (uint32_t i = 0; i < SHK_MAX_HEADS; i++) {
-        uint32_t allowed = i == code->boxes ? ~of_scores : i == code->scores ? of_scores : 0;
+        uint32_t allowed = i == places->boxes ? ~of_scores : i == places->scores ? of_scores : 0;
         for (uint32_t k = 0; k < SHK_KEY_COUNT; k++)
             if (info->outputs[i].keys & ~allowed & 1u << k)
                 return shk_fail(
@@ -90,12 +95,13 @@ static enum shk_status check_places(const struct shk_box_code *code, const struc
     return SHK_OK;
 }
 
-static enum shk_status read_scores(struct shk_detector *detector, const struct shk_graph *graph,
-                                   const struct shk_modelinfo *info, struct shk_error *error)
+static enum shk_status read_scores(struct shk_detector *detector, const struct places *places,
+                                   const struct shk_graph *graph, const struct shk_modelinfo *info,
+                                   struct shk_error *error)
 {
     struct shk_box_code *code = &detector->code;
-    const struct shk_output_info *own = &info->outputs[code->scores];
-    const struct shk_tensor *t = &graph->tensors[graph->outputs[code->scores]];
+    const struct shk_output_info *own = &info->outputs[places->scores];
+    const struct shk_tensor *t = &graph->tensors[graph->outputs[places->scores]];
     uint32_t classes = (uint32_t)t->shape.dims[2];
     code->background =
         own->background == SHK_BACKGROUND_UNSAID ? classes > 1 : own->background == SHK_BACKGROUND_FIRST;
@@ -104,7 +110,7 @@ static enum shk_status read_scores(struct shk_detector *detector, const struct s
             error, SHK_ERROR_BAD_MODEL,
             "%s: decoder ssd-anchors: background=first leaves no class in output [%s], which has %u",
             shk_modelinfo_name(info, graph), t->name, classes);
-    if (own->scores == SHK_SCORES_UNSAID && !shk_output_is_probability(graph, code->scores))
+    if (own->scores == SHK_SCORES_UNSAID && !shk_output_is_probability(graph, places->scores))
         return shk_fail(
             error, SHK_ERROR_BAD_MODEL,
             "%s: whether scores are probabilities cannot be told from output [%s]: add scores=logits, "
@@ -116,13 +122,14 @@ static enum shk_status read_scores(struct shk_detector *detector, const struct s
     return SHK_OK;
 }
 
-static enum shk_status read_boxes(struct shk_detector *detector, const struct shk_graph *graph,
-                                  const struct shk_modelinfo *info, struct shk_error *error)
+static enum shk_status read_boxes(struct shk_detector *detector, const struct places *places,
+                                  const struct shk_graph *graph, const struct shk_modelinfo *info,
+                                  struct shk_error *error)
 {
     static const float usual_scales[] = {10.0f, 10.0f, 5.0f, 5.0f};
     struct shk_box_code *code = &detector->code;
-    struct shk_output_info own = info->outputs[code->boxes];
-    const struct shk_tensor *t = &graph->tensors[graph->outputs[code->boxes]];
+    struct shk_output_info own = info->outputs[places->boxes];
+    const struct shk_tensor *t = &graph->tensors[graph->outputs[places->boxes]];
     const char *reason;
     if (own.is_ultra_light_boxes && !(own.keys & (SHK_KEY_STRIDES | SHK_KEY_ANCHORS)))
         describe_ultra_light(detector, &own);
@@ -131,10 +138,11 @@ static enum shk_status read_boxes(struct shk_detector *detector, const struct sh
         return shk_fail(error, SHK_ERROR_BAD_MODEL, "%s:%u: decoder ssd-anchors: %s", info->path, own.line,
                         reason);
     for (uint32_t h = 0, first = 0; h < detector->head_count; first += shk_head_count(&detector->heads[h++])) {
-        detector->heads[h].output = code->boxes;
+        detector->heads[h].output = places->boxes;
+        detector->heads[h].scores = places->scores;
         detector->heads[h].first = first;
     }
-    detector->candidates = rows_of(graph, code->boxes);
+    detector->candidates = rows_of(graph, places->boxes);
     if (anchors != detector->candidates || anchors > MAX_BOXES)
         return shk_fail(
             error, SHK_ERROR_BAD_MODEL,
@@ -155,20 +163,21 @@ static enum shk_status read_boxes(struct shk_detector *detector, const struct sh
 static enum shk_status setup(struct shk_detector *detector, const struct shk_graph *graph,
                              const struct shk_modelinfo *info, struct shk_error *error)
 {
+    struct places places = {0, 0};
     enum shk_status status = shk_boxes_init(detector, graph, info, error);
     if (!status && !info->has_decoder)
         return shk_fail(error, SHK_ERROR_BAD_MODEL, "%s: no sidecar names decoder ssd-anchors", graph->name);
-    if (!status && !find_outputs(&detector->code, graph, info))
+    if (!status && !find_outputs(&places, graph, info))
         status = shk_fail(
             error, SHK_ERROR_BAD_MODEL,
             "%s: decoder ssd-anchors needs one output of 1 x N x 4 or more (boxes) with strides= in its "
             "section, and one of 1 x N x classes, with scores= in its section if there are several",
             shk_modelinfo_name(info, graph));
     if (!status)
-        status = check_places(&detector->code, info, error);
+        status = check_places(&places, info, error);
     if (!status)
-        status = read_boxes(detector, graph, info, error);
-    return status ? status : read_scores(detector, graph, info, error);
+        status = read_boxes(detector, &places, graph, info, error);
+    return status ? status : read_scores(detector, &places, graph, info, error);
 }
 
 const struct shk_decoder_def shk_decoder_ssd_anchors = {

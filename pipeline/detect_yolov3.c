@@ -49,7 +49,7 @@ static enum shk_status add_head(struct shk_detector *detector, const struct shk_
         return fail_head(detector, graph, info, output,
                          "one stride that makes its grid the size of the input", error);
     struct shk_head *head = &detector->heads[detector->head_count++];
-    *head = (struct shk_head){output, 0, (uint32_t)dims[1], (uint32_t)dims[2], stride, anchors, {{0}}};
+    *head = (struct shk_head){output, output, 0, (uint32_t)dims[1], (uint32_t)dims[2], stride, anchors, {{0}}};
     for (uint32_t a = 0; a < anchors; a++) {
         head->anchors[a][0] = own->anchors[0].sizes[a][0];
         head->anchors[a][1] = own->anchors[0].sizes[a][1];

@@ -32,25 +32,13 @@ static uint32_t elements_per_word(const struct shk_session *session, uint32_t i)
 
 /* ---- which heads ---- */
 
-/* The real value of level `q`, as decoders compute it. */
-static float value_of(const struct shk_tensor *quantized, int32_t q)
-{
-    return quantized->quant.scales[0] * (float)(q - quantized->quant.zero_points[0]);
-}
-
 /* The lowest level that is a probability of `threshold` or more; 128, which is above all: none is. */
 static int32_t lowest_level(const struct shk_detector *detector, const struct shk_tensor *quantized, float threshold)
 {
     int32_t level = INT8_MIN;
-    while (level <= INT8_MAX && !(shk_boxes_probability(detector, value_of(quantized, level)) >= threshold))
+    while (level <= INT8_MAX && !(shk_boxes_probability(detector, shk_level_value(quantized, level)) >= threshold))
         level++;
     return level;
-}
-
-/* The output with the scores of a head's boxes. */
-static uint32_t scores_of(const struct shk_detector *detector, const struct shk_head *head)
-{
-    return detector->code.ssd ? detector->code.scores : head->output;
 }
 
 /* Output `output`, whose values `skipped` and on of each `values` are those of a box. False: it cannot be read so. */
@@ -85,7 +73,7 @@ static bool make_head(const struct shk_session *session, uint32_t h, struct shk_
 {
     const struct shk_detector *d = session->detector;
     const struct shk_head *head = &d->heads[h];
-    uint32_t scores = scores_of(d, head), elements = elements_per_word(session, scores);
+    uint32_t elements = elements_per_word(session, head->scores);
     const struct shk_view *view = &session->plan->views[session->graph->outputs[head->output]];
     struct shk_box_scales scales = shk_boxes_scales(d, head, 0);
     struct shk_divisor anchors = shk_divisor_of(head->anchor_count), columns = shk_divisor_of(head->columns);
@@ -108,11 +96,11 @@ static bool make_head(const struct shk_session *session, uint32_t h, struct shk_
     uint32_t skipped = d->code.ssd ? d->code.background : SHK_BOX_VALUES;
     if (elements != elements_per_word(session, head->output) ||
         !make_rows(session, head->output, shk_boxes_row_values(d), 0, head, &out->boxes) ||
-        !make_rows(session, scores, shk_boxes_row_scores(d), skipped, head, &out->scores))
+        !make_rows(session, head->scores, shk_boxes_row_scores(d), skipped, head, &out->scores))
         return false;
-    const struct shk_tensor *quantized = shk_output_quantized(session->graph, scores);
+    const struct shk_tensor *quantized = shk_output_quantized(session->graph, head->scores);
     int32_t level = lowest_level(d, quantized, out->threshold);
-    out->lowest = elements == 4 ? (float)level : value_of(quantized, level);
+    out->lowest = elements == 4 ? (float)level : shk_level_value(quantized, level);
     return level > INT8_MIN;
 }
 
@@ -182,7 +170,7 @@ bool shk_select_covers(const struct shk_session *session, uint32_t i)
     const struct shk_selection *selection = session->selection;
     for (uint32_t n = 0; selection && n < selection->count; n++) {
         const struct shk_head *head = &session->detector->heads[selection->which[n]];
-        if (head->output == i || scores_of(session->detector, head) == i)
+        if (head->output == i || head->scores == i)
             return true;
     }
     return false;
@@ -204,13 +192,13 @@ static void fill_tables(const struct shk_session *session, const struct shk_head
 {
     const struct shk_detector *d = session->detector;
     const struct shk_tensor *boxes = shk_output_quantized(session->graph, head->output);
-    const struct shk_tensor *scores = shk_output_quantized(session->graph, scores_of(d, head));
+    const struct shk_tensor *scores = shk_output_quantized(session->graph, head->scores);
     for (int32_t q = INT8_MIN, i = 0; q <= INT8_MAX; q++, i++) {
         for (uint32_t axis = 0; axis < 2; axis++) {
-            table[SHK_SELECT_CENTER + 256 * axis + i] = shk_boxes_center(d, value_of(boxes, q), axis);
-            table[SHK_SELECT_SIZE + 256 * axis + i] = shk_boxes_size(d, value_of(boxes, q), axis);
+            table[SHK_SELECT_CENTER + 256 * axis + i] = shk_boxes_center(d, shk_level_value(boxes, q), axis);
+            table[SHK_SELECT_SIZE + 256 * axis + i] = shk_boxes_size(d, shk_level_value(boxes, q), axis);
         }
-        table[SHK_SELECT_PROBABILITY + i] = shk_boxes_probability(d, value_of(scores, q));
+        table[SHK_SELECT_PROBABILITY + i] = shk_boxes_probability(d, shk_level_value(scores, q));
     }
     for (uint32_t a = 0; a < head->anchor_count; a++) {
         struct shk_box_scales scales = shk_boxes_scales(d, head, a);

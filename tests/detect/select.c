@@ -313,7 +313,7 @@ static void check_found(const struct run *only, const struct run *whole, uint32_
     for (uint32_t f = 0; f < count; f++)
         for (uint32_t h = 0; h < d->head_count; h++) {
             const struct shk_head *head = &d->heads[h];
-            uint32_t scores = d->code.ssd ? d->code.scores : head->output;
+            uint32_t scores = head->scores;
             const struct shk_tensor *tensor = &session->graph->tensors[session->graph->outputs[scores]];
             bool read = !shk_select_covers(session, scores);
             ck_assert(read == !shk_select_covers(session, head->output));
