@@ -120,7 +120,7 @@ uint32_t shk_boxes_row_scores(const struct shk_detector *detector)
     return code->ssd ? code->background + detector->class_count : shk_boxes_row_values(detector);
 }
 
-float shk_boxes_sigmoid(float x)
+static float sigmoid(float x)
 {
     return 1.0f / (1.0f + expf(-x));
 }
@@ -131,9 +131,9 @@ float shk_boxes_center(const struct shk_detector *detector, float value, uint32_
         value /= detector->code.scales[axis];
     switch (detector->code.center) {
     case SHK_CENTER_SIGMOID:
-        return shk_boxes_sigmoid(value);
+        return sigmoid(value);
     case SHK_CENTER_SIGMOID_WIDE:
-        return 2.0f * shk_boxes_sigmoid(value) - 0.5f;
+        return 2.0f * sigmoid(value) - 0.5f;
     default:
         return value;
     }
@@ -145,14 +145,14 @@ float shk_boxes_size(const struct shk_detector *detector, float value, uint32_t 
     if (detector->code.size == SHK_SIZE_EXP)
         size = expf(size);
     else if (detector->code.size == SHK_SIZE_SIGMOID_SQUARED)
-        size = 4.0f * shk_boxes_sigmoid(size) * shk_boxes_sigmoid(size);
+        size = 4.0f * sigmoid(size) * sigmoid(size);
     /* devices may take what is smaller for 0, and need not know infinity */
     return size >= 1e-30f && size <= 1e30f ? size : 0.0f;
 }
 
 float shk_boxes_probability(const struct shk_detector *detector, float value)
 {
-    return shk_clamp01(detector->logits ? shk_boxes_sigmoid(value) : value);
+    return shk_clamp01(detector->logits ? sigmoid(value) : value);
 }
 
 struct shk_box_scales shk_boxes_scales(const struct shk_detector *detector, const struct shk_head *head,
@@ -187,10 +187,13 @@ uint32_t shk_boxes_best(const struct shk_values *values, size_t first, size_t st
     return best;
 }
 
-void shk_boxes_add(const struct shk_decode *frame, uint32_t class_id, float score, struct shk_box box)
+/* A box by its centre and size, normalised to the model's input. */
+struct box {
+    float x, y, width, height;
+};
+
+static void add(const struct shk_decode *frame, uint32_t class_id, float score, struct box box)
 {
-    if (!(score > 0.0f && score >= shk_score_threshold(frame->params)))
-        return;
     struct shk_candidate candidate = {
         .score = score,
         .class_id = class_id,
@@ -202,8 +205,8 @@ void shk_boxes_add(const struct shk_decode *frame, uint32_t class_id, float scor
     shk_nms_add(frame->nms, &candidate);
 }
 
-static struct shk_box read_box(const struct shk_detector *d, const struct shk_head *head, const struct shk_values *v,
-                               size_t at, size_t step, uint32_t index)
+static struct box read_box(const struct shk_detector *d, const struct shk_head *head, const struct shk_values *v,
+                           size_t at, size_t step, uint32_t index)
 {
     uint32_t cell = index / head->anchor_count, flip = d->code.yxhw;
     struct shk_box_scales s = shk_boxes_scales(d, head, index % head->anchor_count);
@@ -211,9 +214,9 @@ static struct shk_box read_box(const struct shk_detector *d, const struct shk_he
     float row = d->code.cells ? (float)(cell / head->columns) : 0.0f;
     float x = shk_boxes_center(d, shk_value(v, at + flip * step), 0) * s.offset[0];
     float y = shk_boxes_center(d, shk_value(v, at + (1 - flip) * step), 1) * s.offset[1];
-    return (struct shk_box){x + (column + s.middle) * s.cell[0], y + (row + s.middle) * s.cell[1],
-                            shk_boxes_size(d, shk_value(v, at + (2 + flip) * step), 0) * s.size[0],
-                            shk_boxes_size(d, shk_value(v, at + (3 - flip) * step), 1) * s.size[1]};
+    return (struct box){x + (column + s.middle) * s.cell[0], y + (row + s.middle) * s.cell[1],
+                        shk_boxes_size(d, shk_value(v, at + (2 + flip) * step), 0) * s.size[0],
+                        shk_boxes_size(d, shk_value(v, at + (3 - flip) * step), 1) * s.size[1]};
 }
 
 /* The probability of class `best`, by all of the classes from `first` on, the background included. */
@@ -263,8 +266,8 @@ static void decode_head(const struct shk_decode *frame, const struct shk_head *h
         size_t at = code->columns ? i : (head->first + i) * values;
         size_t first = code->ssd ? (head->first + i) * shk_boxes_row_scores(d) : at + SHK_BOX_VALUES * step;
         float score = read_score(frame, &scores, first, step, &best);
-        if (score >= threshold)
-            shk_boxes_add(frame, best, score, read_box(d, head, &v, at, step, i));
+        if (score > 0.0f && score >= threshold) /* NaN is neither */
+            add(frame, best, score, read_box(d, head, &v, at, step, i));
     }
 }
 
@@ -278,6 +281,22 @@ static void add_found(const struct shk_decode *frame, const struct shk_found *fo
     }
 }
 
+/* Suppresses, places on the frame and writes what is left. */
+static uint32_t finish(const struct shk_decode *frame, struct shk_detection *detections)
+{
+    const struct shk_session_params *params = frame->params;
+    float iou = params->iou_threshold > 0.0f ? params->iou_threshold : SHK_DEFAULT_IOU_THRESHOLD;
+    uint32_t kept = shk_nms_select(frame->nms, iou, shk_boxes_capacity(frame->detector, frame->graph, params));
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < kept; i++) {
+        const struct shk_candidate *c = &frame->nms->items[i];
+        struct shk_detection d = {.class_id = c->class_id, .confidence = c->score};
+        if (shk_box_place(&frame->placement, c->x_min, c->y_min, c->x_max, c->y_max, &d))
+            detections[count++] = d;
+    }
+    return count;
+}
+
 uint32_t shk_boxes_decode(const struct shk_decode *frame, struct shk_detection *detections)
 {
     const struct shk_detector *d = frame->detector;
@@ -287,21 +306,5 @@ uint32_t shk_boxes_decode(const struct shk_decode *frame, struct shk_detection *
             add_found(frame, &frame->found[h], shk_head_count(&d->heads[h]));
         else
             decode_head(frame, &d->heads[h]);
-    return shk_boxes_finish(frame, detections);
-}
-
-uint32_t shk_boxes_finish(const struct shk_decode *frame, struct shk_detection *detections)
-{
-    const struct shk_session_params *params = frame->params;
-    float iou = params->iou_threshold > 0.0f ? params->iou_threshold : SHK_DEFAULT_IOU_THRESHOLD;
-    uint32_t kept =
-        shk_nms_select(frame->nms, iou, shk_boxes_capacity(frame->detector, frame->graph, params));
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < kept; i++) {
-        const struct shk_candidate *c = &frame->nms->items[i];
-        struct shk_detection d = {.class_id = c->class_id, .confidence = c->score};
-        if (shk_box_place(&frame->placement, c->x_min, c->y_min, c->x_max, c->y_max, &d))
-            detections[count++] = d;
-    }
-    return count;
+    return finish(frame, detections);
 }

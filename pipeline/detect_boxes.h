@@ -69,23 +69,10 @@ struct shk_box_scales {
 struct shk_box_scales shk_boxes_scales(const struct shk_detector *detector, const struct shk_head *head,
                                        uint32_t anchor);
 
-float shk_boxes_sigmoid(float x);
-
 /* The index, below `count`, of the largest of the values at `first`, `first` + `step` ... */
 uint32_t shk_boxes_best(const struct shk_values *values, size_t first, size_t step, uint32_t count);
 
-/* A box by its centre and size, normalised to the model's input. */
-struct shk_box {
-    float x, y, width, height;
-};
-
-/* Takes part in the suppression if the score is a number, above 0 and not below the threshold. */
-void shk_boxes_add(const struct shk_decode *frame, uint32_t class_id, float score, struct shk_box box);
-
 /* Of all heads, by detector->code: shk_decoder_def.decode. */
 uint32_t shk_boxes_decode(const struct shk_decode *frame, struct shk_detection *detections);
-
-/* Suppresses, places on the frame and writes what is left. */
-uint32_t shk_boxes_finish(const struct shk_decode *frame, struct shk_detection *detections);
 
 #endif
