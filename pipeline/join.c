@@ -6,8 +6,6 @@
 
 #include <shrike/session.h>
 
-#define MAX_GROUPS 65535u /* that every device dispatches in x */
-
 static uint32_t groups_of(const struct shk_lowered *dispatch)
 {
     return dispatch->groups[0] * dispatch->groups[1] * dispatch->groups[2];
@@ -15,7 +13,7 @@ static uint32_t groups_of(const struct shk_lowered *dispatch)
 
 static bool can_join(const struct shk_lowering *lowering, const struct shk_lowered *dispatch)
 {
-    if (dispatch->skipped || !dispatch->joined || groups_of(dispatch) > MAX_GROUPS)
+    if (dispatch->skipped || !dispatch->joined || groups_of(dispatch) > SHK_MAX_GROUPS)
         return false;
     const struct shk_op_def *def = lowering->graph->ops[dispatch->op].def;
     bool chosen = lowering->used[dispatch->op] == dispatch->joined_variant;
@@ -67,7 +65,7 @@ static void join_from(struct shk_lowering *lowering, uint32_t i, uint32_t end, u
     uint32_t count = 0, groups = 0;
     for (uint32_t k = i; k < end; k++)
         if (can_join(lowering, &dispatches[k]) && are_alike(&dispatches[i], &dispatches[k]) &&
-            groups_of(&dispatches[k]) <= MAX_GROUPS - groups) {
+            groups_of(&dispatches[k]) <= SHK_MAX_GROUPS - groups) {
             groups += groups_of(&dispatches[k]);
             parts[count++] = k;
         }

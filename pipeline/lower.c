@@ -247,7 +247,7 @@ void shk_dispatch_linear(struct shk_dispatch *dispatch, uint32_t items, uint32_t
     uint32_t groups = shk_div_round_up(SHK_MAX(items, 1u), local);
     dispatch->local_size[0] = local;
     dispatch->local_size[1] = dispatch->local_size[2] = 1;
-    dispatch->groups[1] = shk_div_round_up(groups, 65535);
+    dispatch->groups[1] = shk_div_round_up(groups, SHK_MAX_GROUPS);
     dispatch->groups[0] = shk_div_round_up(groups, dispatch->groups[1]);
     dispatch->groups[2] = 1;
 }

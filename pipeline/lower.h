@@ -22,13 +22,16 @@ struct shk_view {
     uint32_t words;    /* per row: channels / 4 rounded up, or channels */
 };
 
+/* Workgroups that every device dispatches in each dimension. */
+#define SHK_MAX_GROUPS 65535u
+
 struct shk_dispatch {
     const struct shk_shader *shader;
     /* Specialization constants SHK_SPEC_FIRST.. (abi.h); the workgroup size has its own. */
     uint32_t spec[SHK_MAX_SPEC];
     uint32_t spec_count;
     uint32_t local_size[3];
-    uint32_t groups[3]; /* each at most 65535; see shk_dispatch_linear */
+    uint32_t groups[3]; /* each at most SHK_MAX_GROUPS; see shk_dispatch_linear */
     const void *push;
     uint32_t push_size; /* multiple of 4, at most 128 */
     uint32_t uniform_offset; /* bytes into the parameter buffer at which binding SHK_BINDING_UNIFORM starts */
@@ -78,7 +81,7 @@ void shk_lower_dispatch(struct shk_lowering *lowering, const struct shk_dispatch
 void shk_lower_barrier(struct shk_lowering *lowering);
 
 /* Fills local_size and groups for `items` invocations in one dimension, `local` per workgroup; x wraps into y
- * above 65535 workgroups, so the shader computes its index with shk_linear_index() (common.glsl) and returns
+ * above SHK_MAX_GROUPS workgroups, so the shader computes its index with shk_linear_index() (common.glsl) and returns
  * if it is not below `items`. */
 void shk_dispatch_linear(struct shk_dispatch *dispatch, uint32_t items, uint32_t local);
 

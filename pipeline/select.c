@@ -10,7 +10,7 @@
 SHK_SHADER_DECLARE(select);
 
 #define LOCAL         64
-#define MAX_COUNT     (65535u / SHK_SELECT_HEADS * LOCAL) /* workgroups that every device dispatches */
+#define MAX_COUNT     (SHK_MAX_GROUPS / SHK_SELECT_HEADS * LOCAL)
 #define TABLE_WORDS   (SHK_SELECT_ANCHORS + 4 * SHK_MAX_ANCHORS)
 #define MIN_THRESHOLD 1e-30f /* devices may take smaller floats for 0 */
 

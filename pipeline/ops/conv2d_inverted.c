@@ -11,7 +11,6 @@
 SHK_SHADER_DECLARE(conv2d_inverted);
 SHK_SHADER_DECLARE(conv2d_inverted_dot);
 
-#define MAX_GROUPS  65535u
 #define TILE_WIDTH  SHK_INVERTED_WIDTH
 #define TILE_HEIGHT (SHK_PAIR_ROWS / SHK_INVERTED_WIDTH)
 
@@ -45,7 +44,7 @@ bool shk_conv2d_inverted_fits(const struct shk_graph *graph, const struct shk_op
     uint64_t shared = 4 * middle + SHK_INVERTED_SEEN * SHK_INVERTED_CHUNK;
     return shared <= device->limits.maxComputeSharedMemorySize &&
            device->limits.maxComputeWorkGroupInvocations >= SHK_INVERTED_LOCAL &&
-           count_tiles(shk_op_output(graph, op, 0)->shape.dims) <= MAX_GROUPS;
+           count_tiles(shk_op_output(graph, op, 0)->shape.dims) <= SHK_MAX_GROUPS;
 }
 
 static struct shk_inverted_push make_push(const struct shk_conv *expand, const struct shk_conv *depthwise,

@@ -9,8 +9,6 @@
 SHK_SHADER_DECLARE(conv2d_pair);
 SHK_SHADER_DECLARE(conv2d_pair_dot);
 
-#define MAX_GROUPS 65535u
-
 uint32_t shk_conv2d_middle_words(const struct shk_graph *graph, const struct shk_op *op)
 {
     return shk_div_round_up((uint32_t)shk_op_input(graph, op, SHK_CONV_INPUT)->shape.dims[3], 4);
@@ -39,8 +37,8 @@ bool shk_conv2d_pair_fits(const struct shk_graph *graph, const struct shk_op *op
     uint64_t shared = 4 * (uint64_t)SHK_PAIR_ROWS * (shk_conv2d_middle_words(graph, op) + 2);
     const int32_t *out = shk_op_output(graph, op, 0)->shape.dims;
     uint64_t rows = (uint64_t)(uint32_t)out[0] * (uint32_t)out[1] * (uint32_t)out[2];
-    return shared <= device->limits.maxComputeSharedMemorySize && rows <= (uint64_t)SHK_PAIR_ROWS * MAX_GROUPS &&
-           (uint32_t)out[3] <= SHK_PAIR_CHANNELS * (MAX_GROUPS / 4);
+    return shared <= device->limits.maxComputeSharedMemorySize && rows <= (uint64_t)SHK_PAIR_ROWS * SHK_MAX_GROUPS &&
+           (uint32_t)out[3] <= SHK_PAIR_CHANNELS * (SHK_MAX_GROUPS / 4);
 }
 
 uint32_t shk_conv2d_bytes(int32_t a, int32_t b, int32_t c, int32_t d)

@@ -195,7 +195,7 @@ void shk_conv2d_plain_emit(struct shk_lowering *lowering, const struct shk_filte
     if (texels || f->slice_bytes > limit)
         limit = SIZE_MAX;
     bool uniform = limit != SIZE_MAX;
-    uint32_t per_dispatch = (uint32_t)SHK_CLAMP(limit / f->slice_bytes, 1, 65535);
+    uint32_t per_dispatch = (uint32_t)SHK_CLAMP(limit / f->slice_bytes, 1, SHK_MAX_GROUPS);
     struct shk_dispatch dispatch = {
         .shader = choose_shader(variant, tile, limit, texels),
         .spec = {tile->channels, tile->pixels, pointwise, push.zero_points >> 8 != 0,

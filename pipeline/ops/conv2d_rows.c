@@ -67,7 +67,7 @@ void shk_conv2d_rows_emit(struct shk_lowering *lowering, const struct shk_filter
 {
     const struct shk_conv *c = &filters->conv;
     size_t limit = shk_variant_weight_bytes(variant, shk_lower_device(lowering));
-    uint32_t per_dispatch = (uint32_t)SHK_CLAMP(limit / filters->slice_bytes, 1, 65535);
+    uint32_t per_dispatch = (uint32_t)SHK_CLAMP(limit / filters->slice_bytes, 1, SHK_MAX_GROUPS);
     struct shk_conv_rows_push push = make_push(filters, variant, in, out, epilogue);
     struct shk_dispatch dispatch = {
         .shader = choose_shader(variant, limit),

@@ -9,7 +9,6 @@ SHK_SHADER_DECLARE(conv2d_shared_dot_64);
 
 #define MATRIX_WORDS     8u /* of a window, in shared memory at once; more where a matrix is longer */
 #define MATRIX_SUBGROUPS 4u /* in a workgroup, if it may have so many */
-#define MAX_GROUPS       65535u
 
 /* What a workgroup computes. */
 struct tile {
@@ -72,8 +71,8 @@ bool shk_conv2d_tile_fits(const struct shk_graph *graph, const struct shk_op *op
     struct tile tile = tile_of(device, variant);
     uint64_t rows = (uint64_t)c.batch * (uint32_t)c.output_height * (uint32_t)c.output_width;
     return tile.shader && shk_filters_depth(graph, op) == c.input_channels &&
-           rows <= (uint64_t)tile.rows * MAX_GROUPS &&
-           (uint32_t)c.output_channels <= tile.channels * (MAX_GROUPS / 4) &&
+           rows <= (uint64_t)tile.rows * SHK_MAX_GROUPS &&
+           (uint32_t)c.output_channels <= tile.channels * (SHK_MAX_GROUPS / 4) &&
            tile.shared <= device->limits.maxComputeSharedMemorySize &&
            tile.local <= device->limits.maxComputeWorkGroupInvocations;
 }
