@@ -1,16 +1,15 @@
 /* Which kernel variant a session takes: the tuner's choice, only what computes correctly, whatever the files say.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <shrike/tune.h>
 
 #include "notes.h"
 #include "op_case.h"
 #include "probe.h"
+#include "support.h"
 #include "tuned.h"
 
 #define CHANNELS 8
@@ -28,7 +27,7 @@ static void take_log(void *user, enum shk_log_level level, const char *message)
         snprintf(logged + strlen(logged), sizeof(logged) - strlen(logged), "%s\n", message);
 }
 
-static const struct shk_log test_log = {.fn = take_log};
+static const struct shk_log own_log = {.fn = take_log};
 
 static void make_model(void)
 {
@@ -63,15 +62,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    DIR *folder = opendir(dir);
-    char path[512];
-    for (struct dirent *e; folder && (e = readdir(folder));) {
-        snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
-        unlink(path);
-    }
-    if (folder)
-        closedir(folder);
-    rmdir(dir);
+    test_remove_folder(dir);
     shk_model_destroy(&model);
     shk_device_destroy(&device);
 }
@@ -89,7 +80,7 @@ static const char *used_by_session(const char *cache_dir)
     struct shk_error error;
     int8_t input[9 * 7 * CHANNELS], found[9 * 7 * FILTERS], expected[sizeof(found)];
     params.cache_dir = cache_dir;
-    params.log = test_log;
+    params.log = own_log;
     params.profile_ops = true;
     shk_probe_fill(input, sizeof(input), 2);
     if (shk_session_create(device, model, &params, &session, &error) ||
@@ -107,7 +98,7 @@ static void choose(const char *name)
 {
     struct shk_tuned tuned = {.variant = shk_variant_find(def(), name), .default_ns = 2, .ns = 1};
     shk_probe_key(shk_model_graph(model), &shk_model_graph(model)->ops[0], tuned.key);
-    shk_tuned_write(device, dir, &tuned, 1, &test_log);
+    shk_tuned_write(device, dir, &tuned, 1, &own_log);
 }
 
 /* Of notes of that kind. */
@@ -188,8 +179,8 @@ START_TEST(test_strange_lines_are_ignored)
     shk_probe_key(shk_model_graph(model), &shk_model_graph(model)->ops[0], key);
     for (size_t i = 0; i < SHK_ARRAY_LEN(ends); i++) {
         snprintf(lines, sizeof(lines), "\nuse\nuse\t\nnonsense\nuse\t%s%s\n", key, ends[i]);
-        shk_notes_write(device, dir, path, lines, &test_log);
-        char *found = shk_tuned_read(device, dir, &test_log);
+        shk_notes_write(device, dir, path, lines, &own_log);
+        char *found = shk_tuned_read(device, dir, &own_log);
         bool known = shk_tuned_find(found, key, def(), &tuned);
         free(found);
         ck_assert(!known || tuned.ns > 0);
@@ -210,7 +201,7 @@ static bool stop(void *user, uint32_t done, uint32_t total, const char *layer)
 
 START_TEST(test_tune)
 {
-    struct shk_tune_params params = {.mode = SHK_TUNE_OFF, .cache_dir = dir, .log = test_log};
+    struct shk_tune_params params = {.mode = SHK_TUNE_OFF, .cache_dir = dir, .log = own_log};
     struct shk_tune_report report;
     struct shk_error error;
     int calls = 0;
@@ -246,7 +237,7 @@ END_TEST
 /* What the tuner finds out to be wrong it does not choose. */
 START_TEST(test_tune_drops_wrong_variants)
 {
-    struct shk_tune_params params = {.mode = SHK_TUNE_FULL, .cache_dir = dir, .log = test_log};
+    struct shk_tune_params params = {.mode = SHK_TUNE_FULL, .cache_dir = dir, .log = own_log};
     struct shk_error error;
     if (!device)
         return;

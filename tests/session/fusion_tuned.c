@@ -1,29 +1,14 @@
 /* Chains of convolutions in one kernel: what the tuner measures and chooses, and the cache remembers.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <shrike/tune.h>
 
 #include "fusion_net.h"
 
 static struct shk_error error;
-
-static void remove_folder(const char *dir)
-{
-    DIR *folder = opendir(dir);
-    char path[512];
-    for (struct dirent *e; folder && (e = readdir(folder));) {
-        snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
-        unlink(path);
-    }
-    if (folder)
-        closedir(folder);
-    rmdir(dir);
-}
 
 /* In every "use" line of the cache's file of choices that begins with `kind`, "PAIR" or "INVERTED". */
 static void choose(const char *dir, const char *kind, const char *variant)
@@ -105,7 +90,7 @@ START_TEST(the_tuner_measures_pairs)
     ck_assert_str_eq(report.layers[2].variant, "pair");
     shk_tune_report_free(&report);
     shk_model_destroy(&model);
-    remove_folder(dir);
+    test_remove_folder(dir);
 }
 END_TEST
 
@@ -131,7 +116,7 @@ START_TEST(the_tuner_measures_inverted_residuals)
     choose(dir, "INVERTED", "pair"); /* makes no sense, as in a file of somebody else's */
     ck_assert_uint_eq(absorbed(model, dir, 0), 1);
     shk_model_destroy(&model);
-    remove_folder(dir);
+    test_remove_folder(dir);
 }
 END_TEST
 
@@ -149,7 +134,7 @@ static void check_broken(struct shk_model *model, const char *kind, const char *
     ck_assert_uint_eq(absorbed(model, dir, 0), 0); /* remembered */
     ck_assert_uint_eq(shk_model_op_count(model), ops);
     shk_model_destroy(&model);
-    remove_folder(dir);
+    test_remove_folder(dir);
 }
 
 /* Of channels whose kernels were not checked yet. */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "support.h"
 
+#include <dirent.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "validation.h"
 
@@ -186,4 +188,17 @@ out:
     if (file)
         fclose(file);
     return data;
+}
+
+void test_remove_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    char file[512];
+    for (struct dirent *e; folder && (e = readdir(folder));) {
+        snprintf(file, sizeof(file), "%s/%s", path, e->d_name);
+        unlink(file);
+    }
+    if (folder)
+        closedir(folder);
+    rmdir(path);
 }

@@ -47,6 +47,9 @@ const char *test_kit(const char *format, ...) __attribute__((format(printf, 1, 2
 /* The whole file in malloc'ed memory, or NULL. */
 uint8_t *test_read_file(const char *path, size_t *size);
 
+/* A folder of files only, and what is in it; what is not there is no matter. */
+void test_remove_folder(const char *path);
+
 /* Asserts success of a call that takes &error last, and shows its message otherwise:
  * test_ok(shk_model_load(path, &model, &error), &error); */
 #define test_ok(call, error)                                                                                 \
