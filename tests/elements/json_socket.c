@@ -242,7 +242,7 @@ START_TEST(test_reader_leaves)
     GstBus *bus;
     char *path = json_path("socket"), bytes[100];
     int listener = json_listen(path);
-    GstHarness *harness = json_harness("shrikejson socket-path=%s/socket", &bus);
+    GstHarness *harness = json_harness("shrikejson max-queue=1000 socket-path=%s/socket", &bus); /* room for all lines */
     int fd = accept(listener, NULL, NULL);
     json_push(harness, 0, 10);
     ck_assert_int_eq(read(fd, bytes, sizeof(bytes)), sizeof(bytes));
