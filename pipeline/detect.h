@@ -77,10 +77,10 @@ struct shk_detector {
     struct shk_box_code code;
 };
 
-/* What the device made of a head (select.h). */
+/* What the device made of the heads (select.h): what is left after non-maximum suppression, the best first. */
 struct shk_found {
-    const float *scores; /* per box of the head; 0: below the threshold. NULL: the output was read whole */
-    const struct shk_select_box *boxes; /* where the score is above 0 */
+    uint32_t count;
+    const struct shk_select_box *boxes; /* NULL: the outputs were read whole */
 };
 
 /* One frame's outputs. */
@@ -92,7 +92,7 @@ struct shk_decode {
         *outputs; /* per model output: dense, types and zero points those of struct shk_tensor */
     struct shk_placement placement;
     struct shk_nms *nms; /* room for the detector's candidates */
-    const struct shk_found *found; /* per head of the detector; NULL: all outputs were read whole */
+    struct shk_found found;
 };
 
 struct shk_decoder_def {
@@ -110,7 +110,7 @@ struct shk_decoder_def {
                          const struct shk_session_params *params);
     /* Returns the number of detections, highest confidence first. Allocates nothing. */
     uint32_t (*decode)(const struct shk_decode *frame, struct shk_detection *detections);
-    bool has_code; /* its heads are what struct shk_box_code says: the device can read them, but for a softmax */
+    bool has_code; /* its heads are what struct shk_box_code says: the device can read them */
 };
 
 extern const struct shk_decoder_def shk_decoder_ssd;

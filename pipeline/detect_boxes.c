@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "detect_boxes.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,11 @@ enum shk_boxes shk_boxes_unit(const struct shk_graph *graph, uint32_t output)
     return high > 32.0f ? SHK_BOXES_PIXELS : SHK_BOXES_UNSAID;
 }
 
+float shk_boxes_iou_threshold(const struct shk_session_params *params)
+{
+    return SHK_MAX(params->iou_threshold > 0.0f ? params->iou_threshold : SHK_DEFAULT_IOU_THRESHOLD, FLT_MIN);
+}
+
 uint32_t shk_boxes_capacity(const struct shk_detector *detector, const struct shk_graph *graph,
                             const struct shk_session_params *params)
 {
@@ -103,8 +109,9 @@ uint32_t shk_boxes_capacity(const struct shk_detector *detector, const struct sh
 struct shk_values shk_boxes_values(const struct shk_decode *frame, uint32_t output)
 {
     const struct shk_tensor *t = &frame->graph->tensors[frame->graph->outputs[output]];
+    const struct shk_tensor *quantized = shk_output_quantized(frame->graph, output);
     if (t->dtype == SHK_DTYPE_FLOAT32)
-        return (struct shk_values){.real = frame->outputs[output]};
+        return (struct shk_values){.real = frame->outputs[output], .scale = quantized ? quantized->quant.scales[0] : 0};
     return (struct shk_values){NULL, frame->outputs[output], t->quant.scales[0], t->quant.zero_points[0]};
 }
 
@@ -155,6 +162,11 @@ float shk_boxes_probability(const struct shk_detector *detector, float value)
     return shk_clamp01(detector->logits ? sigmoid(value) : value);
 }
 
+float shk_boxes_softmax_term(float scale, float levels)
+{
+    return expf(-scale * levels);
+}
+
 struct shk_box_scales shk_boxes_scales(const struct shk_detector *detector, const struct shk_head *head,
                                        uint32_t anchor)
 {
@@ -171,6 +183,14 @@ struct shk_box_scales shk_boxes_scales(const struct shk_detector *detector, cons
         s.offset[axis] = code->ssd ? s.size[axis] : s.cell[axis];
     s.middle = code->ssd ? 0.5f : 0.0f;
     return s;
+}
+
+bool shk_boxes_output_is_head(const struct shk_detector *detector, uint32_t output)
+{
+    for (uint32_t h = 0; h < detector->head_count; h++)
+        if (detector->heads[h].output == output || detector->heads[h].scores == output)
+            return true;
+    return false;
 }
 
 uint32_t shk_boxes_best(const struct shk_values *values, size_t first, size_t step, uint32_t count)
@@ -219,19 +239,29 @@ static struct box read_box(const struct shk_detector *d, const struct shk_head *
                         shk_boxes_size(d, shk_value(v, at + (3 - flip) * step), 1) * s.size[1]};
 }
 
+/* Of value `i`, by levels wherever there are any: devices look the term up. */
+static float softmax_term(const struct shk_values *v, size_t i, size_t most)
+{
+    if (v->quantized)
+        return shk_boxes_softmax_term(v->scale, (float)(v->quantized[most] - v->quantized[i]));
+    float below = v->real[most] - v->real[i];
+    return v->scale > 0.0f ? shk_boxes_softmax_term(v->scale, floorf(below / v->scale + 0.5f)) : expf(-below);
+}
+
 /* The probability of class `best`, by all of the classes from `first` on, the background included. */
 static float softmax(const struct shk_decode *frame, const struct shk_values *v, size_t first, uint32_t best)
 {
     const struct shk_detector *d = frame->detector;
     uint32_t background = d->code.background, all = d->class_count + background;
-    float chosen = shk_value(v, first + background + best), sum = 0.0f;
-    float most = background ? fmaxf(chosen, shk_value(v, first)) : chosen;
+    size_t chosen = first + background + best;
+    size_t most = background && shk_value(v, first) > shk_value(v, chosen) ? first : chosen;
+    float own = softmax_term(v, chosen, most), sum = 0.0f;
     /* no sum is below its largest term */
-    if (!(expf(chosen - most) >= shk_score_threshold(frame->params)))
+    if (!(own >= shk_score_threshold(frame->params)))
         return 0.0f;
     for (uint32_t c = 0; c < all; c++)
-        sum += expf(shk_value(v, first + c) - most);
-    return shk_clamp01(expf(chosen - most) / sum);
+        sum += softmax_term(v, first + c, most);
+    return own / sum;
 }
 
 /* Of the best of the classes at `first`. NaN where the values make no sense. */
@@ -271,28 +301,22 @@ static void decode_head(const struct shk_decode *frame, const struct shk_head *h
     }
 }
 
-static void add_found(const struct shk_decode *frame, const struct shk_found *found, uint32_t count)
+/* Places a box on the frame. False if nothing of it is there. */
+static bool place(const struct shk_decode *frame, const struct shk_candidate *c, struct shk_detection *d)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        const struct shk_select_box *b = &found->boxes[i];
-        if (found->scores[i] > 0.0f && b->class_id < frame->detector->class_count)
-            shk_nms_add(frame->nms, &(struct shk_candidate){found->scores[i], b->class_id, b->x_min, b->y_min, b->x_max,
-                                                            b->y_max, 0});
-    }
+    *d = (struct shk_detection){.class_id = c->class_id, .confidence = c->score};
+    return shk_box_place(&frame->placement, c->x_min, c->y_min, c->x_max, c->y_max, d);
 }
 
-/* Suppresses, places on the frame and writes what is left. */
-static uint32_t finish(const struct shk_decode *frame, struct shk_detection *detections)
+static uint32_t decode_found(const struct shk_decode *frame, struct shk_detection *detections)
 {
-    const struct shk_session_params *params = frame->params;
-    float iou = params->iou_threshold > 0.0f ? params->iou_threshold : SHK_DEFAULT_IOU_THRESHOLD;
-    uint32_t kept = shk_nms_select(frame->nms, iou, shk_boxes_capacity(frame->detector, frame->graph, params));
     uint32_t count = 0;
-    for (uint32_t i = 0; i < kept; i++) {
-        const struct shk_candidate *c = &frame->nms->items[i];
-        struct shk_detection d = {.class_id = c->class_id, .confidence = c->score};
-        if (shk_box_place(&frame->placement, c->x_min, c->y_min, c->x_max, c->y_max, &d))
-            detections[count++] = d;
+    uint32_t found = SHK_MIN(frame->found.count, shk_boxes_capacity(frame->detector, frame->graph, frame->params));
+    for (uint32_t i = 0; i < found; i++) {
+        const struct shk_select_box *b = &frame->found.boxes[i];
+        const struct shk_candidate c = {b->score, b->class_id, b->x_min, b->y_min, b->x_max, b->y_max, i};
+        if (c.class_id < frame->detector->class_count && place(frame, &c, &detections[count]))
+            count++;
     }
     return count;
 }
@@ -300,11 +324,16 @@ static uint32_t finish(const struct shk_decode *frame, struct shk_detection *det
 uint32_t shk_boxes_decode(const struct shk_decode *frame, struct shk_detection *detections)
 {
     const struct shk_detector *d = frame->detector;
+    uint32_t count = 0;
+    if (frame->found.boxes)
+        return decode_found(frame, detections);
     shk_nms_reset(frame->nms);
     for (uint32_t h = 0; h < d->head_count; h++)
-        if (frame->found && frame->found[h].scores)
-            add_found(frame, &frame->found[h], shk_head_count(&d->heads[h]));
-        else
-            decode_head(frame, &d->heads[h]);
-    return finish(frame, detections);
+        decode_head(frame, &d->heads[h]);
+    uint32_t kept = shk_nms_select(frame->nms, shk_boxes_iou_threshold(frame->params),
+                                   shk_boxes_capacity(d, frame->graph, frame->params));
+    for (uint32_t i = 0; i < kept; i++)
+        if (place(frame, &frame->nms->items[i], &detections[count]))
+            count++;
+    return count;
 }

@@ -30,6 +30,7 @@ uint64_t shk_boxes_probabilities(const struct shk_graph *graph, uint32_t output)
 /* SHK_BOXES_UNSAID if the range of the values in `output`, boxes among them, does not tell. */
 enum shk_boxes shk_boxes_unit(const struct shk_graph *graph, uint32_t output);
 
+float shk_boxes_iou_threshold(const struct shk_session_params *params);
 uint32_t shk_boxes_capacity(const struct shk_detector *detector, const struct shk_graph *graph,
                             const struct shk_session_params *params);
 
@@ -37,7 +38,7 @@ uint32_t shk_boxes_capacity(const struct shk_detector *detector, const struct sh
 struct shk_values {
     const float *real; /* NULL: quantized */
     const int8_t *quantized;
-    float scale;
+    float scale; /* of real ones, too, where DEQUANTIZE made them; else 0 */
     int32_t zero_point;
 };
 struct shk_values shk_boxes_values(const struct shk_decode *frame, uint32_t output);
@@ -60,6 +61,8 @@ float shk_boxes_center(const struct shk_detector *detector, float value, uint32_
 float shk_boxes_size(const struct shk_detector *detector, float value, uint32_t axis);
 /* NaN stays NaN. */
 float shk_boxes_probability(const struct shk_detector *detector, float value);
+/* A term of a softmax: of a value `levels` steps of `scale` below the highest one. */
+float shk_boxes_softmax_term(float scale, float levels);
 
 /* x = center * offset + (column + middle) * cell, normalised; width = size * size. */
 struct shk_box_scales {
@@ -68,6 +71,9 @@ struct shk_box_scales {
 };
 struct shk_box_scales shk_boxes_scales(const struct shk_detector *detector, const struct shk_head *head,
                                        uint32_t anchor);
+
+/* Whether boxes or scores of heads are in `output`. */
+bool shk_boxes_output_is_head(const struct shk_detector *detector, uint32_t output);
 
 /* The index, below `count`, of the largest of the values at `first`, `first` + `step` ... */
 uint32_t shk_boxes_best(const struct shk_values *values, size_t first, size_t step, uint32_t count);

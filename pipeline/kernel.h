@@ -52,7 +52,8 @@ enum shk_status shk_kernels_view_params(struct shk_kernels *kernels, const struc
 /* Arena and parameters (storage, texels, and uniform window): what the ops use. */
 void shk_kernels_write_set(const struct shk_kernels *kernels, VkDescriptorSet set, const struct shk_buffer *arena,
                            const struct shk_buffer *params, uint32_t uniform_range);
-/* What preprocessing uses on top of that, the frame and its header, or a selection, what it found twice. */
+/* What preprocessing uses on top of that, the frame and its header, or a selection, candidates and what is kept of
+ * them. */
 void shk_kernels_write_frame(const struct shk_kernels *kernels, VkDescriptorSet set,
                              const VkDescriptorBufferInfo *frame, const VkDescriptorBufferInfo *header);
 

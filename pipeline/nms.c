@@ -56,11 +56,16 @@ static void sift_down(struct shk_candidate *heap, uint32_t count)
     }
 }
 
+static bool is_box(const struct shk_candidate *c)
+{
+    return c->x_min < c->x_max && c->y_min < c->y_max && c->x_min >= -SHK_MAX_COORDINATE &&
+           c->y_min >= -SHK_MAX_COORDINATE && c->x_max <= SHK_MAX_COORDINATE && c->y_max <= SHK_MAX_COORDINATE;
+}
+
 void shk_nms_add(struct shk_nms *nms, const struct shk_candidate *candidate)
 {
     struct shk_candidate c = *candidate;
-    if (!(c.x_min < c.x_max && c.y_min < c.y_max) || isnan(c.score) || isinf(c.x_min) || isinf(c.y_min) ||
-        isinf(c.x_max) || isinf(c.y_max))
+    if (!is_box(&c) || isnan(c.score))
         return;
     c.order = nms->added++;
     if (nms->count < nms->capacity) {
@@ -81,7 +86,7 @@ static bool overlaps(const struct shk_candidate *a, const struct shk_candidate *
 {
     float width = fminf(a->x_max, b->x_max) - fmaxf(a->x_min, b->x_min);
     float height = fminf(a->y_max, b->y_max) - fmaxf(a->y_min, b->y_min);
-    if (!(width > 0.0f && height > 0.0f))
+    if (!(width >= SHK_MIN_OVERLAP && height >= SHK_MIN_OVERLAP))
         return false;
     float intersection = width * height;
     return intersection / (area(a) + area(b) - intersection) > iou_threshold;
@@ -104,4 +109,13 @@ uint32_t shk_nms_select(struct shk_nms *nms, float iou_threshold, uint32_t max)
             items[kept++] = items[i];
     }
     return kept;
+}
+
+/* A quotient rounds to more than the threshold t where it is above the middle between t and the next float
+ * (never equal: that would take a 25 bit dividend). The middle is mantissa * 2^exponent. */
+void shk_iou_split(float threshold, uint32_t *mantissa, int32_t *exponent)
+{
+    int e;
+    *mantissa = (uint32_t)(frexpf(threshold, &e) * 0x1p25f) + 1;
+    *exponent = e - 25;
 }

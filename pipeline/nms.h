@@ -6,6 +6,7 @@
 #ifndef SHK_NMS_H
 #define SHK_NMS_H
 
+#include "abi.h"
 #include "util.h"
 
 /* However many boxes a model predicts: no more of one frame take part. */
@@ -14,7 +15,7 @@
 struct shk_candidate {
     float score;
     uint32_t class_id;
-    float x_min, y_min, x_max, y_max; /* any unit */
+    float x_min, y_min, x_max, y_max; /* widths and heights of the model's input */
     uint32_t order;                   /* set by shk_nms_add(): of equal scores, the first one wins */
 };
 
@@ -29,11 +30,15 @@ void shk_nms_destroy(struct shk_nms **nms);
 
 void shk_nms_reset(struct shk_nms *nms);
 
-/* Boxes that are empty, inside out or not finite are left out. */
+/* Boxes that are empty, inside out or beyond SHK_MAX_COORDINATE are left out. */
 void shk_nms_add(struct shk_nms *nms, const struct shk_candidate *candidate);
 
 /* Returns how many are left, at most `max`: items[0] and on, highest score first. Of two boxes of a class
- * with an intersection over union above `iou_threshold`, the better one stays. Reset before adding again. */
+ * with an intersection over union above `iou_threshold`, the better one stays; shaders/suppress.comp does the same.
+ * Reset before adding again. */
 uint32_t shk_nms_select(struct shk_nms *nms, float iou_threshold, uint32_t max);
+
+/* For devices, whose division need not be exact (shaders/quotient.glsl). `threshold`: FLT_MIN to 1. */
+void shk_iou_split(float threshold, uint32_t *mantissa, int32_t *exponent);
 
 #endif

@@ -36,7 +36,7 @@ struct shk_lane {
     struct shk_memory *memory;       /* likewise */
     struct shk_placement placement;
     void **outputs; /* dense, types of struct shk_tensor */
-    struct shk_found found[SHK_MAX_HEADS]; /* per head of the detector */
+    struct shk_found found;
     struct shk_detection *detections;
     uint32_t detection_count;
     struct shk_stage_time decode;
@@ -61,7 +61,7 @@ struct shk_frame_slot {
     struct shk_memory *staging; /* a frame copied by shk_session_submit(); device: or raw input tensors */
 
     struct shk_slot gpu;
-    VkDescriptorSet select_set; /* with a selection */
+    VkDescriptorSet select_set; /* with a selection: of what is found, and what of that is read back */
     struct shk_buffer headers; /* of all lanes */
     struct {
         enum shk_slot_source source;

@@ -34,11 +34,10 @@ static void lay_out(struct shk_session *session)
     at = 0;
     for (uint32_t i = 0; i < graph->output_count; i++) {
         session->output_offsets[i] = at;
-        at += shk_select_covers(session, i) ? shk_select_bytes(session, i)
-                                            : shk_view_bytes(&session->plan->views[graph->outputs[i]]);
+        at += shk_select_covers(session, i) ? 0 : shk_view_bytes(&session->plan->views[graph->outputs[i]]);
         at = shk_align_up(at, REGION_ALIGNMENT);
     }
-    session->output_bytes = at;
+    session->output_bytes = shk_align_up(at + shk_select_place(session, at), REGION_ALIGNMENT);
 }
 
 static enum shk_status fuse_and_plan(struct shk_session *session, struct shk_error *error)
@@ -203,11 +202,13 @@ static enum shk_status create_lanes(struct shk_session *session, struct shk_fram
 
 static void bind_found(struct shk_session *session, struct shk_frame_slot *slot, VkDescriptorSet set)
 {
-    const struct shk_buffer *output = &slot->gpu.output, *heads = &session->selection->buffer;
-    const VkDescriptorBufferInfo found = {output->buffer, output->offset, output->size};
+    const struct shk_selection *selection = session->selection;
+    const struct shk_buffer *candidates = &selection->candidates, *kept = &slot->gpu.output;
     slot->select_set = set;
-    shk_kernels_write_set(&session->kernels, set, &session->arena, heads, sizeof(session->selection->heads));
-    shk_kernels_write_frame(&session->kernels, set, &found, &found);
+    shk_kernels_write_set(&session->kernels, set, &session->arena, &selection->buffer, sizeof(selection->heads));
+    shk_kernels_write_frame(&session->kernels, set,
+                            &(VkDescriptorBufferInfo){candidates->buffer, candidates->offset, candidates->size},
+                            &(VkDescriptorBufferInfo){kept->buffer, kept->offset, kept->size});
 }
 
 /* `sets`: one per lane, and one for the selection. */

@@ -146,8 +146,8 @@ static enum shk_status record_variant(struct shk_session *session, struct shk_fr
     record_ops(session, slot, which, lanes);
     shk_cmd_barrier(commands);
     timestamp(slot, which, QUERY_INFERRED);
-    if (session->selection)
-        shk_kernels_record(&session->kernels, commands, slot->select_set, &session->selection->dispatch, lanes);
+    for (uint32_t i = 0; session->selection && i < SHK_ARRAY_LEN(session->selection->dispatches); i++)
+        shk_kernels_record(&session->kernels, commands, slot->select_set, &session->selection->dispatches[i], lanes);
     copy_outputs(session, slot, commands, lanes);
     shk_cmd_barrier(commands);
     timestamp(slot, which, QUERY_COPIED);

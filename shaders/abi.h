@@ -20,8 +20,8 @@
 #define SHK_BINDING_ARENA   0 /* storage buffer: uint words[], activations */
 #define SHK_BINDING_PARAMS  1 /* storage buffer: uint words[], weights, quantization, tables */
 #define SHK_BINDING_UNIFORM 2 /* dynamic uniform buffer: uvec4[], a window into the same parameter bytes */
-#define SHK_BINDING_FRAME   3 /* storage buffer: uint words[], what the frame's planes are in (preprocess); found boxes (select) */
-#define SHK_BINDING_HEADER  4 /* storage buffer: struct shk_frame_header and tables (preprocess only) */
+#define SHK_BINDING_FRAME   3 /* storage buffer: uint words[], what the frame's planes are in (preprocess); candidates (select, suppress) */
+#define SHK_BINDING_HEADER  4 /* storage buffer: struct shk_frame_header and tables (preprocess); what is read back (suppress) */
 #define SHK_BINDING_TEXELS  5 /* uniform texel buffer: the arena again, a word per texel */
 #define SHK_BINDING_WEIGHTS 6 /* uniform texel buffer: the parameters again, a uvec4 per texel */
 
@@ -118,7 +118,8 @@ struct shk_divisor {
 #define SHK_SELECT_FLOATS 1 /* or a word */
 #define SHK_SELECT_HEADS  8
 /* Words of the parameters, for each head: floats that a value becomes, for -128 first, as a coordinate of the centre, x and y, a
- * size, width and height, a probability; then for each anchor what they are multiplied with, in this order. */
+ * size, width and height, a probability or, of a softmax, a term, for the highest value first; then for each anchor what they
+ * are multiplied with, in this order. */
 #define SHK_SELECT_CENTER      0
 #define SHK_SELECT_SIZE        512
 #define SHK_SELECT_PROBABILITY 1024
@@ -132,8 +133,7 @@ struct shk_select_rows {
     SHK_INT zero;      /* likewise: its zero point + 128 */
     SHK_UINT across_n, across_magic, across_shift; /* shk_divisor: boxes in a row of the output */
 };
-/* A head, in uniform buffers; one workgroup after the other is of the first, the second ... What is written to
- * SHK_BINDING_FRAME: per box a score or 0, and behind these a shk_select_box for each that has a score. */
+/* A head, in uniform buffers; one workgroup after the other is of the first, the second ... */
 struct shk_select_head {
     SHK_STRUCT(shk_select_rows) boxes, scores;
     SHK_UINT count; /* boxes */
@@ -145,18 +145,50 @@ struct shk_select_head {
     SHK_FLOAT cell_x, cell_y;   /* what this is multiplied with and added to the centre */
     SHK_FLOAT threshold;
     SHK_FLOAT lowest;     /* of a score's elements, that reaches it by itself */
-    SHK_UINT tables, dst; /* words */
+    SHK_UINT tables;      /* words */
     SHK_UINT first_group; /* workgroups of the heads before it */
+    SHK_UINT order;       /* boxes of the heads before it */
     SHK_UINT unused0, unused1;
 };
 struct shk_select_box {
+    SHK_FLOAT score;
     SHK_UINT class_id;
     SHK_FLOAT x_min, y_min, x_max, y_max; /* normalised to the model's input */
 };
-#define SHK_SELECT_BOX_WORDS 5
+#define SHK_SELECT_BOX_WORDS 6
+/* What SHK_BINDING_FRAME has for a lane, words: how many candidates there are, boxes that reach the threshold; two words for
+ * each, in any order, its score and its place among the boxes of all heads; a shk_select_box for each of these boxes; and
+ * room for a second list. */
+#define SHK_CANDIDATES_COUNT 0 /* 0 before select, and after suppress */
+#define SHK_CANDIDATES_LIST  4
+#define SHK_CANDIDATE_WORDS  2
 struct shk_select_push {
-    SHK_UINT lane_words; /* of SHK_BINDING_FRAME, to the next lane's */
+    SHK_UINT lane_words; /* to the next lane's */
+    SHK_UINT boxes;      /* where they begin */
 };
+
+/* ---- suppress: non-maximum suppression of what select found ---- */
+
+/* What is read back, at `dst`: how many boxes were kept; from SHK_KEPT_BOXES on the shk_select_box of each. */
+#define SHK_KEPT_COUNT 0
+#define SHK_KEPT_BOXES 2
+#define SHK_SUPPRESS_LOCAL 128 /* invocations: every device has as many */
+/* Mesa's CPU driver ends a loop when an invocation has gone through 65535 iterations of all its loops
+ * (LP_MAX_TGSI_LOOP_ITERATIONS). Of so many boxes suppress takes 60,000, if 1000 of 4096 candidates are kept. */
+#define SHK_SUPPRESS_MAX_BOXES 65536
+struct shk_suppress_push {
+    SHK_UINT lane_words, boxes;   /* as shk_select_push */
+    SHK_UINT dst, dst_lane_words; /* of SHK_BINDING_HEADER */
+    SHK_UINT max_kept;
+    SHK_UINT max_candidates; /* the best of them take part... */
+    SHK_UINT best;           /* ...in a list of their own */
+    SHK_UINT iou_mantissa;   /* shk_iou_split() */
+    SHK_INT iou_exponent;
+};
+/* Boxes that reach farther are none; and two overlap only by more than this each way: so no product leaves the range of
+ * floats, or that of normal ones, on any device. Widths of the model's input. */
+#define SHK_MAX_COORDINATE 1e15f
+#define SHK_MIN_OVERLAP    1e-15f
 
 /* A loop nest: dimensions outermost first; operands dst, a and b move by so many words or bytes for each step along
  * dimension k (modulo 2^32: steps may be negative). In uniform buffers. See pipeline/grid.h and grid.glsl. */

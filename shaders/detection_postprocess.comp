@@ -7,6 +7,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "int8.glsl"
+#include "quotient.glsl"
 
 #define PASS_DECODE 0
 #define PASS_HEADS  1
@@ -104,25 +105,6 @@ Box load_box(uint box)
     return Box(corners, uintBitsToFloat(SHK_ARENA(at + 4u)));
 }
 
-// Would a / b, rounded to a float, be above the threshold? a and b are positive normal numbers.
-bool quotient_above(float a, float b)
-{
-    uint ua = floatBitsToUint(a);
-    uint ub = floatBitsToUint(b);
-    uint ma = (ua & 0x7fffffu) | 0x800000u;
-    uint mb = (ub & 0x7fffffu) | 0x800000u;
-    // a * 2^150 = ma << (ua >> 23): compare ma << d with iou_mantissa * mb, which lies in [2^47, 2^49)
-    int d = int(ua >> 23) - int(ub >> 23) - p.iou_exponent;
-    if (d < 24 || d > 25)
-        return d > 25;
-    uint high;
-    uint low;
-    umulExtended(p.iou_mantissa, mb, high, low);
-    uint a_high = ma >> uint(32 - d);
-    uint a_low = ma << uint(d);
-    return a_high > high || (a_high == high && a_low > low);
-}
-
 bool overlaps(Box a, Box b)
 {
     if (a.area <= 0.0 || b.area <= 0.0)
@@ -133,7 +115,7 @@ bool overlaps(Box a, Box b)
     precise float intersection = size.x * size.y;
     precise float sum = a.area + b.area;
     precise float united = sum - intersection;
-    return intersection > 0.0 && quotient_above(intersection, united);
+    return intersection > 0.0 && shk_quotient_above(intersection, united, p.iou_mantissa, p.iou_exponent);
 }
 
 // The best key of a group, after taking out the box `last` and what it suppresses. NONE: nothing goes.

@@ -16,6 +16,7 @@
 #include <shrike/session.h>
 
 #include "lower.h"
+#include "nms.h"
 
 #define ATTR(key, kind, field, value)                                                                        \
     {                                                                                                        \
@@ -270,15 +271,6 @@ static struct shk_detection_quant source_quant(const struct shk_graph *graph, co
     return (struct shk_detection_quant){t->quant.scales[0], t->quant.zero_points[0]};
 }
 
-/* A quotient rounds to more than the threshold t where it is above the middle between t and the next float
- * (never equal: that would take a 25 bit dividend). The middle is mantissa * 2^exponent. */
-static void set_threshold(struct shk_detection_push *push, float t)
-{
-    int exponent;
-    push->iou_mantissa = (uint32_t)(frexpf(t, &exponent) * 0x1p25f) + 1;
-    push->iou_exponent = exponent - 25;
-}
-
 static void set_quant(struct shk_detection_push *push, struct shk_detection_quant boxes,
                       struct shk_detection_quant scores)
 {
@@ -372,7 +364,7 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         .max_classes = s.attrs->regular ? 1 : (uint32_t)s.attrs->max_classes,
         .rows = s.rows,
     };
-    set_threshold(&push, s.iou_threshold);
+    shk_iou_split(s.iou_threshold, &push.iou_mantissa, &push.iou_exponent);
     set_quant(&push, boxes, scores);
     set_outputs(&push, lowering, op);
     append_tables(lowering, &s, &tables, &push);

@@ -71,6 +71,19 @@ START_TEST(first_of_equals_wins)
 }
 END_TEST
 
+/* Devices need not know numbers as small as their intersection. */
+START_TEST(tiny_boxes_do_not_overlap)
+{
+    add(0.9f, 0, 0, 0, 1e-16f, 1);
+    add(0.8f, 0, 0, 0, 1e-16f, 1);
+    ck_assert_uint_eq(shk_nms_select(nms, 0.5f, 10), 2);
+    shk_nms_reset(nms);
+    add(0.9f, 0, 0, 0, 1e-14f, 1);
+    add(0.8f, 0, 0, 0, 1e-14f, 1);
+    ck_assert_uint_eq(shk_nms_select(nms, 0.5f, 10), 1);
+}
+END_TEST
+
 START_TEST(nonsense_is_left_out)
 {
     add(NAN, 0, 0, 0, 1, 1);
@@ -168,6 +181,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, threshold_itself_is_kept);
     tcase_add_test(tests, suppressed_ones_do_not_suppress);
     tcase_add_test(tests, first_of_equals_wins);
+    tcase_add_test(tests, tiny_boxes_do_not_overlap);
     tcase_add_test(tests, nonsense_is_left_out);
     tcase_add_test(tests, too_many_push_out_the_worst);
     tcase_add_test(tests, equals_the_definition);

@@ -1,6 +1,6 @@
 /* Sessions with detections_only against sessions that read all outputs, and against the C reference: the same
- * detections, and what was read back is the boxes that reach the threshold and no others. Heads are cut out of the
- * model's input. SPDX-License-Identifier: LGPL-2.1-or-later */
+ * detections, and what was read back is these and no more. Heads are cut out of the model's input.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +28,7 @@ static const struct head {
     bool columns, is_uint8;
     uint32_t floats; /* bit i: output i is float */
     float scale;     /* 0: SCALE */
+    int32_t zero;    /* 0: ZERO */
     bool whole;      /* it is read whole at any threshold */
     const char *sidecar;
 } heads[] = {
@@ -70,6 +71,7 @@ static const struct head {
      {{4, {1, 16, 24, 4 * 44}}, {4, {1, 8, 12, 44}}},
      44,
      .floats = 2,
+     .whole = true,
      .sidecar = "decoder=yolov3\n[t0]\nanchors=5,7;9,9;30,12;1,2\n[t1]\nanchors=20,50\n"},
     {"yolov5, decoded",
      1,
@@ -124,11 +126,26 @@ static const struct head {
      .floats = 6,
      .sidecar = "decoder=ssd-anchors\n[t2]\nscores=probabilities\nbackground=none\n[t1]\nstrides=8,16\n"
                 "anchors=9,8;70,60|20,50;5,7;90,90\nbox-sizes=linear\nbox-scales=3,4,0.2,0.7\n"},
+    {"ssd-anchors, softmax, float, no background",
+     2,
+     {{3, {1, 1056, 4}}, {3, {1, 1056, 59}}},
+     59,
+     .floats = 3,
+     .sidecar = "decoder=ssd-anchors\n[t0]\nstrides=8,16\nanchors=9,8;70,60|20,50;5,7;90,90\n[t1]\nscores=softmax\n"
+                "background=none\n"},
+    {"ssd-anchors, softmax, uint8",
+     2,
+     {{3, {1, 1056, 10}}, {3, {1, 1056, 55}}},
+     55,
+     .is_uint8 = true,
+     .scale = 0.3f,
+     .sidecar = "decoder=ssd-anchors\n[t0]\nstrides=8,16\nanchors=9,8;70,60|20,50;5,7;90,90\n[t1]\nscores=softmax\n"},
     {"ssd-anchors, softmax",
      2,
      {{3, {1, 1056, 10}}, {3, {1, 1056, 57}}},
      57,
-     .whole = true,
+     .scale = 0.1f,
+     .zero = 126, /* no value is positive */
      .sidecar = "decoder=ssd-anchors\n[t0]\nstrides=8,16\nanchors=9,8;70,60|20,50;5,7;90,90\n[t1]\nscores=softmax\n"},
     {"ssd-anchors, int8 and float",
      2,
@@ -159,7 +176,7 @@ static int32_t integers(struct shk_builder *b, const int32_t *values, int32_t co
 static int32_t bytes(struct shk_builder *b, const char *name, const struct head *head, struct shk_shape shape)
 {
     const float scale = head->scale > 0 ? head->scale : SCALE;
-    const int32_t zero = head->is_uint8 ? ZERO + 128 : ZERO;
+    const int32_t zero = (head->zero ? head->zero : ZERO) + (head->is_uint8 ? 128 : 0);
     return shk_builder_tensor(b, name, head->is_uint8 ? SHK_DTYPE_UINT8 : SHK_DTYPE_INT8, shape.rank, shape.dims, 1,
                               &scale, &zero, 0, NULL, 0);
 }
@@ -219,18 +236,11 @@ struct run {
     struct shk_result results[BATCH];
 };
 
-static void start(struct run *run, struct shk_device *device, struct shk_model *model, float threshold, bool only,
-                  const void *const *inputs, uint32_t count)
+static void start(struct run *run, struct shk_device *device, struct shk_model *model,
+                  const struct shk_session_params *params, const void *const *inputs, uint32_t count)
 {
-    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
     uint64_t ticket;
-    params.batch_size = BATCH;
-    params.frames_in_flight = 1;
-    params.score_threshold = threshold;
-    params.max_detections = 1000;
-    params.iou_threshold = 0.9f;
-    params.detections_only = only;
-    test_ok(shk_session_create(device, model, &params, &run->session, &error), &error);
+    test_ok(shk_session_create(device, model, params, &run->session, &error), &error);
     for (uint32_t round = 0; round < 2; round++) { /* nothing is left of the frames before */
         test_ok(shk_session_submit_tensors(run->session, round ? inputs : &inputs[1], round ? count : 1, NULL, &ticket,
                                            &error),
@@ -274,75 +284,43 @@ static void same_detections(const struct run *a, const struct run *b, uint32_t c
     }
 }
 
-/* ---- what is read back ---- */
-
-static float value_of(const struct shk_tensor *tensor, const void *values, size_t i)
-{
-    if (tensor->dtype == SHK_DTYPE_FLOAT32)
-        return ((const float *)values)[i];
-    return tensor->quant.scales[0] * (float)(((const int8_t *)values)[i] - tensor->quant.zero_points[0]);
-}
-
-static float probability(const struct shk_detector *d, const struct shk_tensor *tensor, const void *dense, size_t i)
-{
-    return shk_boxes_probability(d, value_of(tensor, dense, i));
-}
-
-/* The score of box `i` of the head by the output's own bytes; 0: below the threshold. */
-static float score_of(const struct shk_detector *d, const struct shk_head *head, const struct shk_tensor *tensor,
-                      const void *dense, uint32_t i, float threshold)
-{
-    size_t values = 4 + d->code.objectness + d->class_count, step = d->code.columns ? shk_head_count(head) : 1;
-    size_t at = (d->code.columns ? i : (head->first + i) * values) + 4 * step;
-    if (d->code.ssd)
-        at = (head->first + i) * (d->code.background + d->class_count) + d->code.background;
-    float objectness = d->code.objectness ? probability(d, tensor, dense, at) : 1.0f, best = 0.0f;
-    for (uint32_t c = 0; c < d->class_count; c++) {
-        float p = probability(d, tensor, dense, at + (c + d->code.objectness) * step);
-        best = p > best ? p : best;
-    }
-    return objectness * best >= threshold ? objectness * best : 0.0f;
-}
-
-static void check_found(const struct run *only, const struct run *whole, uint32_t count, float threshold)
-{
-    const struct shk_session *session = only->session;
-    const struct shk_detector *d = session->detector;
-    const struct shk_lane *some = session->slots[0].lanes, *all = whole->session->slots[0].lanes;
-    ck_assert_msg(session->selection != NULL, "everything was read back at a threshold of %g", (double)threshold);
-    for (uint32_t f = 0; f < count; f++)
-        for (uint32_t h = 0; h < d->head_count; h++) {
-            const struct shk_head *head = &d->heads[h];
-            uint32_t scores = head->scores;
-            const struct shk_tensor *tensor = &session->graph->tensors[session->graph->outputs[scores]];
-            bool read = !shk_select_covers(session, scores);
-            ck_assert(read == !shk_select_covers(session, head->output));
-            ck_assert(read == (some[f].found[h].scores == NULL));
-            for (uint32_t i = 0; i < shk_head_count(head) && !read; i++)
-                ck_assert(some[f].found[h].scores[i] ==
-                          score_of(d, head, tensor, all[f].outputs[scores], i, threshold));
-        }
-}
-
 /* ---- tests ---- */
 
-START_TEST(same)
+/* What the device kept is all that was read: the boxes of the detections, but for those that are not in the picture. */
+static void check_kept(const struct run *only, uint32_t count)
 {
-    const struct head *head = &heads[_i / THRESHOLDS];
-    float threshold = thresholds[_i % THRESHOLDS];
-    uint32_t count = 2 + (uint32_t)_i % 2;
+    const struct shk_lane *lanes = only->session->slots[0].lanes;
+    for (uint32_t f = 0; f < count; f++) {
+        const struct shk_found *found = &lanes[f].found;
+        ck_assert_ptr_nonnull(found->boxes);
+        ck_assert_uint_ge(found->count, only->results[f].detection_count);
+        ck_assert_uint_le(found->count, only->session->params.max_detections);
+        for (uint32_t i = 1; i < found->count; i++)
+            ck_assert(found->boxes[i].score <= found->boxes[i - 1].score);
+    }
+}
+
+static void compare(const struct head *head, float threshold, float iou, uint32_t max, uint32_t count)
+{
+    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
     struct shk_model *model = make_model(head);
     struct run cpu, whole, only;
     const void *inputs[BATCH];
+    params.batch_size = BATCH;
+    params.frames_in_flight = 1;
+    params.score_threshold = threshold;
+    params.max_detections = max;
+    params.iou_threshold = iou;
     for (uint32_t i = 0; i < BATCH; i++)
         inputs[i] = make_input(i + 1, head);
-    start(&cpu, NULL, model, threshold, true, inputs, count);
-    start(&whole, test_device(), model, threshold, false, inputs, count);
-    start(&only, test_device(), model, threshold, true, inputs, count);
+    start(&whole, test_device(), model, &params, inputs, count);
+    params.detections_only = true;
+    start(&cpu, NULL, model, &params, inputs, count);
+    start(&only, test_device(), model, &params, inputs, count);
     same_detections(&whole, &cpu, count, head->name);
     same_detections(&only, &cpu, count, head->name);
     if (threshold > 0 && !head->whole)
-        check_found(&only, &whole, count, threshold);
+        check_kept(&only, count);
     else
         ck_assert_ptr_null(only.session->selection);
     if (threshold == 0.5f)
@@ -354,6 +332,39 @@ START_TEST(same)
         free((void *)inputs[i]);
     shk_model_destroy(&model);
 }
+
+START_TEST(same)
+{
+    compare(&heads[_i / THRESHOLDS], thresholds[_i % THRESHOLDS], 0.9f, 1000, 2 + (uint32_t)_i % 2);
+}
+END_TEST
+
+/* Of many boxes that overlap, few, one or none are left. */
+START_TEST(suppressed)
+{
+    static const float ious[] = {1e-38f, 1e-3f, 0.25f, 1.0f / 3, 0.5f, 0.75f, 1.0f};
+    for (size_t i = 0; i < sizeof(ious) / sizeof(ious[0]); i++)
+        compare(&heads[_i], i % 2 ? 1e-3f : 0.05f, ious[i], i % 3 ? 300 : 7, 1 + (uint32_t)i % BATCH);
+    compare(&heads[_i], 1e-3f, 0.5f, 1, BATCH);
+}
+END_TEST
+
+/* More boxes than take part: the worst ones are left out, though they would not be suppressed. */
+START_TEST(too_many)
+{
+    static const struct head many = {
+        "yolov8, many boxes",
+        1,
+        {{3, {1, 5, 14000}}},
+        14000,
+        true,
+        .scale = 0.1f,
+        .zero = -10, /* all of them have a size */
+        .sidecar = "decoder=yolov8\n[t0]\nboxes=pixels\nscores=logits\n",
+    };
+    compare(&many, 1e-3f, 0.25f, 1000, BATCH);
+    compare(&many, 1e-3f, 0.5f, 1000, BATCH);
+}
 END_TEST
 
 /* Outputs of a session that was created without them cannot be read, on the device or the CPU. */
@@ -364,8 +375,10 @@ START_TEST(refused)
     size_t size = 504 * 137;
     void *output = malloc(size);
     for (uint32_t i = 0; i < 4; i++) {
+        struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
         struct run run;
-        start(&run, i / 2 ? test_device() : NULL, model, 0.5f, i % 2, inputs, 1);
+        params.detections_only = i % 2;
+        start(&run, i / 2 ? test_device() : NULL, model, &params, inputs, 1);
         enum shk_status status = shk_session_read_output(run.session, 2, 0, 0, output, size, &error);
         ck_assert_int_eq(status, i % 2 ? SHK_ERROR_INVALID_ARGUMENT : SHK_OK);
         if (status)
@@ -404,6 +417,8 @@ static Suite *make_suite(void)
     TCase *tests = tcase_create("all");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, same, 0, (int)(sizeof(heads) / sizeof(heads[0])) * THRESHOLDS);
+    tcase_add_loop_test(tests, suppressed, 0, (int)(sizeof(heads) / sizeof(heads[0])));
+    tcase_add_test(tests, too_many);
     tcase_add_test(tests, refused);
     tcase_add_test(tests, read_whole);
     suite_add_tcase(suite, tests);

@@ -15,12 +15,14 @@ static struct shk_error error;
 
 static const char head[] = "[modelinfo]\nversion=1.0\ndecoder=ssd-anchors\n";
 
+#define SCALE 0.0625f
+
 static struct shk_model *make(uint32_t width, uint32_t height, int32_t rows, int32_t values, int32_t classes,
                               bool is_float, const char *sidecar)
 {
     const struct head_output outputs[] = {
-        {"boxes", {3, {1, rows, values}}, 0.0625f, 0, 0, true, is_float},
-        {"scores", {3, {1, rows, classes}}, 0.0625f, 0, 0, true, is_float},
+        {"boxes", {3, {1, rows, values}}, SCALE, 0, 0, true, is_float},
+        {"scores", {3, {1, rows, classes}}, SCALE, 0, 0, true, is_float},
     };
     struct shk_modelinfo info;
     char text[1024];
@@ -253,6 +255,15 @@ static void compare(const struct shk_detection *found, const struct shk_detectio
                   (double)want->x_min, (double)want->y_min, (double)want->x_max, (double)want->y_max);
 }
 
+/* Of a softmax: what DEQUANTIZE can make. */
+static float random_score(const struct config *c, struct test_rng *rng)
+{
+    if (c->scoring == PROBABILITIES)
+        return (float)test_random_below(rng, 1001) / 1000;
+    return c->scoring == SOFTMAX ? ((float)test_random_below(rng, 161) - 64) * SCALE
+                                 : (float)test_random_below(rng, 1001) / 100 - 4;
+}
+
 /* Every row alone: all others are as far below the threshold as they can be. */
 static void every_row(const struct config *c, const struct plain *p, const struct shk_model *model)
 {
@@ -270,8 +281,7 @@ static void every_row(const struct config *c, const struct plain *p, const struc
         for (size_t k = 0; k < p->rows * classes; k++)
             scores[k] = c->scoring == SOFTMAX ? 0.0f : -20.0f; /* no softmax of two is above one half */
         for (size_t k = 0; k < classes; k++)
-            row[k] = (float)test_random_below(&rng, 1001) / (c->scoring == PROBABILITIES ? 1000 : 100) -
-                     (c->scoring == PROBABILITIES ? 0 : 4);
+            row[k] = random_score(c, &rng);
         want.confidence = (float)plain_score(c, row, &want.class_id);
         bool seen = plain_decode(c, p, i, boxes + i * values, &want);
         if (fabsf(want.confidence - 0.6f) < 1e-4f)

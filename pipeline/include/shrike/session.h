@@ -110,9 +110,9 @@ struct shk_session_params {
     uint32_t max_detections;
     bool keep_tensors;     /* no memory is reused, so that shk_session_read_tensor() can read every tensor; no fusion */
     uint32_t no_fusion;    /* bits of enum shk_fusion that are switched off */
-    /* Outputs are not going to be read (shk_session_read_output). Boxes of YOLO and SSD heads are then decoded on the
-     * device, and only those that reach the score threshold are read back; overlapping ones are suppressed on the CPU.
-     * The detections are the same. */
+    /* Outputs are not going to be read (shk_session_read_output). YOLO and SSD heads (of 64 KB or more
+     * together, and up to 65536 boxes) are then decoded and suppressed on the device, so that only detections are read
+     * back. They are the same. */
     bool detections_only;
     bool profile_ops;      /* timestamps around every op (shk_session_op_times) */
     const char *cache_dir; /* where to keep the driver's pipeline cache, created if needed; NULL: nowhere */
