@@ -119,6 +119,14 @@ static void describe_subgroups(struct shk_device *device)
                                (subgroup.supportedOperations & wanted) == wanted;
 }
 
+/* Mesa's CPU driver ends loops after LP_MAX_TGSI_LOOP_ITERATIONS (lp_limits.h), silently, and no query tells. */
+static void describe_loops(struct shk_device *device)
+{
+    bool llvmpipe =
+        strncmp(device->info.driver, "llvmpipe ", 9) == 0 || strncmp(device->info.name, "llvmpipe ", 9) == 0;
+    device->max_iterations = llvmpipe ? 65535 : UINT32_MAX;
+}
+
 /* What created and adopted devices share, once the Vulkan handles are there. */
 static enum shk_status device_init(struct shk_device *device, uint64_t memory_budget, struct shk_error *error)
 {
@@ -127,6 +135,7 @@ static enum shk_status device_init(struct shk_device *device, uint64_t memory_bu
     vkGetPhysicalDeviceProperties(device->physical, &properties);
     device->limits = properties.limits;
     describe_subgroups(device);
+    describe_loops(device);
     vkGetPhysicalDeviceMemoryProperties(device->physical, &device->memory);
     load_extensions(device);
     enum shk_status status = shk_pool_create(device, memory_budget, &device->pool, error);

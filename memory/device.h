@@ -42,6 +42,7 @@ struct shk_device {
     uint32_t subgroup_size;  /* the largest number of invocations in a subgroup; at least 1 */
     bool subgroup_shuffle;   /* compute shaders may exchange values within it, and vote */
     struct shk_matrix matrix; /* of signed bytes, by a subgroup */
+    uint32_t max_iterations;  /* of all loops of an invocation together; UINT32_MAX: no limit known */
     uint64_t timestamp_mask; /* valid bits of the queue family; 0: no timestamps */
     VkDeviceSize host_pointer_alignment; /* of imported host memory */
     /* NULL where the extension is not enabled. */

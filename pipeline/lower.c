@@ -229,8 +229,22 @@ void shk_lowered_from(struct shk_lowered *lowered, const struct shk_dispatch *di
         memcpy(lowered->push, dispatch->push, dispatch->push_size);
 }
 
+static void check_iterations(struct shk_lowering *lowering, uint64_t iterations)
+{
+    const struct shk_device *device = lowering->device;
+    if (lowering->status || iterations <= device->max_iterations)
+        return;
+    lowering->status =
+        shk_op_fail(lowering->graph, &lowering->graph->ops[lowering->op], SHK_ERROR_UNSUPPORTED, &lowering->error,
+                    "a value takes %llu steps one after the other, but '%s' ends loops after %u: run the model on "
+                    "another device, or "
+                    "on none (the C reference)",
+                    (unsigned long long)iterations, device->info.name, device->max_iterations);
+}
+
 void shk_lower_dispatch(struct shk_lowering *lowering, const struct shk_dispatch *dispatch)
 {
+    check_iterations(lowering, dispatch->iterations);
     struct shk_lowered *lowered = next_dispatch(lowering);
     if (!lowered)
         return;

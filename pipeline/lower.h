@@ -34,6 +34,7 @@ struct shk_dispatch {
     uint32_t groups[3]; /* each at most SHK_MAX_GROUPS; see shk_dispatch_linear */
     const void *push;
     uint32_t push_size; /* multiple of 4, at most 128 */
+    uint64_t iterations;     /* at most, of all loops of an invocation together; 0: too few to matter */
     uint32_t uniform_offset; /* bytes into the parameter buffer at which binding SHK_BINDING_UNIFORM starts */
     /* NULL, or the shader that computes several dispatches like this one in one (join.h), as that variant does. */
     const struct shk_shader *joined;

@@ -203,6 +203,7 @@ void shk_conv2d_plain_emit(struct shk_lowering *lowering, const struct shk_filte
         .spec_count = 6,
         .push = &push,
         .push_size = sizeof(push),
+        .iterations = f->parts * (1 + f->taps * (UINT64_C(2) + f->words)), /* rows, columns, words */
     };
     shk_dispatch_linear(&dispatch, shk_div_round_up(push.rows, tile->pixels), LOCAL);
     allow_joining(lowering, f, variant, tile, &dispatch);

@@ -127,6 +127,7 @@ void shk_conv2d_tile_emit(struct shk_lowering *lowering, const struct shk_filter
         .groups = {shk_div_round_up(push.rows, tile.rows), filters->slices, 1},
         .push = &push,
         .push_size = sizeof(push),
+        .iterations = UINT64_C(4) * push.depth, /* loading pixels, filters, sums of windows, products */
     };
     push.params = shk_lower_params(lowering, packed, filters->slice_bytes * filters->slices, 16) / 4;
     shk_lower_dispatch(lowering, &dispatch);

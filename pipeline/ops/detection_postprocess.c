@@ -303,6 +303,23 @@ static void append_tables(struct shk_lowering *lowering, const struct shk_detect
         push->min_rank = rank;
 }
 
+/* Of the last pass, which takes a round per detection. */
+static uint64_t select_iterations(const struct shk_detection_settings *s, uint32_t local)
+{
+    uint64_t round = 2 + shk_div_round_up(group_count(s), local) + shk_div_round_up(s->boxes, local);
+    uint64_t row = 1 + (s->attrs->regular ? 0 : (uint64_t)s->attrs->max_classes * (1 + s->classes));
+    return s->max_detections * round + shk_div_round_up(s->max_detections, local) * row;
+}
+
+static uint32_t select_local_size(const struct shk_device *device, const struct shk_detection_settings *s)
+{
+    uint32_t most = SHK_MIN(device->limits.maxComputeWorkGroupInvocations, device->limits.maxComputeWorkGroupSize[0]);
+    uint32_t local = LOCAL_SIZE;
+    while (select_iterations(s, local) > device->max_iterations && 2 * local <= most)
+        local *= 2;
+    return local;
+}
+
 static void emit(struct shk_lowering *lowering, const struct shk_op *op,
                  const struct shk_detection_settings *s, const struct shk_detection_push *push)
 {
@@ -325,7 +342,9 @@ static void emit(struct shk_lowering *lowering, const struct shk_op *op,
     shk_lower_dispatch(lowering, &d);
     shk_lower_barrier(lowering);
     d.spec[0] = PASS_SELECT;
-    shk_dispatch_linear(&d, LOCAL_SIZE, LOCAL_SIZE);
+    uint32_t local = select_local_size(shk_lower_device(lowering), s);
+    d.iterations = select_iterations(s, local);
+    shk_dispatch_linear(&d, local, local);
     shk_lower_dispatch(lowering, &d);
 }
 

@@ -255,12 +255,13 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         .output_max = d.range.max - d.output_zero_point,
     };
     struct shk_dispatch dispatch = {
-        .shader = variant->arithmetic == SHK_ARITHMETIC_DOT ? &shk_shader_fully_connected_dot
-                                                            : &shk_shader_fully_connected,
+        .shader =
+            variant->arithmetic == SHK_ARITHMETIC_DOT ? &shk_shader_fully_connected_dot : &shk_shader_fully_connected,
         .spec = {!d.legacy},
         .spec_count = 1,
         .push = &push,
         .push_size = sizeof(push),
+        .iterations = push.input_rows * (UINT64_C(1) + push.input_words),
     };
     shk_dispatch_linear(&dispatch, push.items, 32);
     shk_lower_dispatch(lowering, &dispatch);

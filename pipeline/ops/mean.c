@@ -140,6 +140,11 @@ static void fill_uniform(struct shk_mean_uniform *u, const struct shk_grid *redu
     u->step3 = steps[3];
 }
 
+static uint64_t count_iterations(const struct shk_mean_uniform *u)
+{
+    return u->n0 * (1 + u->n1 * (1 + u->n2 * (UINT64_C(1) + u->n3)));
+}
+
 static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op *op, struct shk_error *error)
 {
     const struct shk_graph *graph = shk_lower_graph(lowering);
@@ -189,6 +194,7 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         .spec_count = 2,
         .push = &push,
         .push_size = sizeof(push),
+        .iterations = count_iterations(&uniform) * (bytes ? SHK_MIN(push.count, 4u) : 1),
         .uniform_offset = shk_lower_params(lowering, &uniform, sizeof(uniform), SHK_UNIFORM_ALIGNMENT),
     };
     shk_dispatch_linear(&dispatch, push.items, 64);

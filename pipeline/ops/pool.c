@@ -147,6 +147,7 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         .spec_count = 1,
         .push = &push,
         .push_size = sizeof(push),
+        .iterations = (uint64_t)SHK_MIN(push.filter_h, push.in_h) * (1 + (uint32_t)SHK_MIN(push.filter_w, push.in_w)),
     };
     shk_dispatch_linear(&dispatch, push.items, 64);
     shk_lower_dispatch(lowering, &dispatch);

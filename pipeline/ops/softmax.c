@@ -161,7 +161,12 @@ static enum shk_status lower(struct shk_lowering *lowering, const struct shk_op 
         .channels = src.channels,
         .table = shk_lower_params(lowering, exps, sizeof(exps), 4) / 4,
     };
-    struct shk_dispatch dispatch = {.shader = &shk_shader_softmax, .push = &push, .push_size = sizeof(push)};
+    struct shk_dispatch dispatch = {
+        .shader = &shk_shader_softmax,
+        .push = &push,
+        .push_size = sizeof(push),
+        .iterations = UINT64_C(3) * push.channels + push.words,
+    };
     shk_dispatch_linear(&dispatch, push.items, 64);
     shk_lower_dispatch(lowering, &dispatch);
     return SHK_OK;

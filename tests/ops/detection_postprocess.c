@@ -94,6 +94,7 @@ START_TEST(fast)
     run_shape("no background, keypoints", (struct shape){333, 7, 5, 0, 50, 1}, false, 100);
     run_shape("more rows than boxes", (struct shape){13, 4, 3, 1, 40, 1}, false, 100);
     run_shape("three classes each", (struct shape){200, 4, 7, 1, 12, 3}, false, 100);
+    run_shape("as many as SSD 640x640 has", (struct shape){51150, 4, 2, 1, 100, 1}, false, 100);
     run_shape("more classes each than there are", (struct shape){90, 4, 2, 1, 9, 5}, false, 100);
 }
 END_TEST

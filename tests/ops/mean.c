@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
+#include <string.h>
 
+#include <shrike/session.h>
+
+#include "device.h"
 #include "op_case.h"
+#include "support.h"
 
 /* The mean of a tensor over the dimensions in `mask`. */
 static struct op_case mean(uint32_t rank, const int32_t *dims, uint32_t mask, bool keep_dims, bool u8,
@@ -71,6 +76,37 @@ START_TEST(meaning)
 }
 END_TEST
 
+static void refused_by(struct shk_device *device, const struct op_case *c)
+{
+    struct shk_session_params params = SHK_SESSION_PARAMS_DEFAULT;
+    struct shk_session *session = NULL;
+    struct shk_model *model = NULL;
+    struct shk_error error;
+    test_ok(op_case_model(c, &model, &error), &error);
+    ck_assert_int_eq(shk_session_create(device, model, &params, &session, &error), SHK_ERROR_UNSUPPORTED);
+    ck_assert_msg(strstr(error.message, "op 0 MEAN") && strstr(error.message, "ends loops after"), "%s", error.message);
+    test_ok(shk_session_create(NULL, model, &params, &session, &error), &error);
+    shk_session_destroy(&session);
+    shk_model_destroy(&model);
+}
+
+/* A driver that ends loops early does not get to compute what it would compute wrongly. */
+START_TEST(as_long_as_loops_last)
+{
+    struct op_case c = mean(OP_SHAPE(1, 255, 255, 8), 6, true, false, 0.003f);
+    uint32_t refusing = 0;
+    op_case_run(&c);
+    c = mean(OP_SHAPE(1, 257, 256, 8), 6, true, false, 0.003f);
+    for (uint32_t i = 0; i < op_device_count(); i++)
+        if (op_device(i)->max_iterations < 257 * 256) {
+            refused_by(op_device(i), &c);
+            refusing++;
+        }
+    if (refusing == 0)
+        op_case_run(&c);
+}
+END_TEST
+
 START_TEST(refused)
 {
     static const int32_t outside[] = {1, 4};
@@ -93,6 +129,7 @@ int main(void)
     tcase_add_loop_test(t, dimensions, 1, 15);
     tcase_add_test(t, six_dimensions);
     tcase_add_test(t, meaning);
+    tcase_add_test(t, as_long_as_loops_last);
     tcase_add_test(t, refused);
     suite_add_tcase(suite, t);
     return op_case_main(suite);
