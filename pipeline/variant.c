@@ -33,7 +33,8 @@ const struct shk_variant *shk_variant_find(const struct shk_op_def *def, const c
 bool shk_variant_fits(const struct shk_variant *variant, const struct shk_graph *graph, const struct shk_op *op,
                       const struct shk_device *device)
 {
-    if (variant->arithmetic == SHK_ARITHMETIC_DOT && !device->info.integer_dot_product)
+    bool dot = variant->arithmetic == SHK_ARITHMETIC_DOT || variant->arithmetic == SHK_ARITHMETIC_DOT_MIXED;
+    if (dot && !device->info.integer_dot_product)
         return false;
     return variant == op->def->variants || !op->def->fits || op->def->fits(graph, op, device, variant);
 }

@@ -22,10 +22,11 @@ enum shk_weights_from {
 
 /* How it multiplies. */
 enum shk_arithmetic {
-    SHK_ARITHMETIC_INT,   /* bytes taken out of words, 32 bit integers */
-    SHK_ARITHMETIC_FLOAT, /* the same in 32 bit floats: exact while no sum can exceed 2^24 */
-    SHK_ARITHMETIC_DOT,   /* VK_KHR_shader_integer_dot_product */
-    SHK_ARITHMETIC_MATRIX, /* VK_KHR_cooperative_matrix */
+    SHK_ARITHMETIC_INT,       /* bytes taken out of words, 32 bit integers */
+    SHK_ARITHMETIC_FLOAT,     /* the same in 32 bit floats: exact while no sum can exceed 2^24 */
+    SHK_ARITHMETIC_DOT,       /* VK_KHR_shader_integer_dot_product */
+    SHK_ARITHMETIC_DOT_MIXED, /* likewise, of unsigned inputs and signed weights */
+    SHK_ARITHMETIC_MATRIX,    /* VK_KHR_cooperative_matrix */
 };
 
 /* What only the op itself knows. */

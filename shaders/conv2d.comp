@@ -26,6 +26,8 @@ layout(constant_id = SHK_SPEC_FIRST + 3) const uint WINDOW_SUM = 0u; /* weights 
 
 layout(constant_id = SHK_SPEC_FIRST + 4) const uint FLOAT = 0u; /* sums in floats; the caller knows that they are exact */
 
+layout(constant_id = SHK_SPEC_FIRST + 6) const uint MIXED = 0u; /* SHK_DOT: inputs are taken as unsigned, 128 more */
+
 layout(constant_id = SHK_SPEC_FIRST + 5) const uint EPILOGUE = 0u; /* SHK_EPILOGUE_* */
 #include "epilogue.glsl"
 
@@ -102,6 +104,13 @@ void locate(uint first)
     }
 }
 
+#ifdef SHK_DOT
+int multiply(uint word, uint weights)
+{
+    return MIXED != 0u ? shk_dot4_mixed(weights, word ^ 0x80808080u) : shk_dot4(word, weights);
+}
+#endif
+
 /* The products of an input word of every pixel with the weights of all channels. */
 void add_products(uint words[PIXELS], uvec4 w[QUADS])
 {
@@ -110,8 +119,8 @@ void add_products(uint words[PIXELS], uvec4 w[QUADS])
         if (WINDOW_SUM != 0u)
             window_sum[i] += shk_dot4(words[i], 0x01010101u);
         [[unroll]] for (uint q = 0u; q < QUADS; q++)
-            acc[i * QUADS + q] += ivec4(shk_dot4(words[i], w[q].x), shk_dot4(words[i], w[q].y),
-                                        shk_dot4(words[i], w[q].z), shk_dot4(words[i], w[q].w));
+            acc[i * QUADS + q] += ivec4(multiply(words[i], w[q].x), multiply(words[i], w[q].y),
+                                        multiply(words[i], w[q].z), multiply(words[i], w[q].w));
     }
 #else
     [[unroll]] for (uint j = 0u; j < 4u; j++) {

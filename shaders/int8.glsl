@@ -18,6 +18,10 @@ ivec4 shk_unpack4(uint word)
 spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6019, 6018], id = 4450)
 int shk_dot_packed(uint a, uint b, spirv_literal int format);
 #define shk_dot4(a, b) shk_dot_packed(a, b, 0)
+/* OpSUDot: signed bytes of `a`, unsigned ones of `b`. */
+spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6019, 6018], id = 4452)
+int shk_dot_mixed_packed(uint a, uint b, spirv_literal int format);
+#define shk_dot4_mixed(a, b) shk_dot_mixed_packed(a, b, 0)
 #endif
 
 uint shk_pack4(int a, int b, int c, int d)

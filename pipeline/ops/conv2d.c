@@ -134,6 +134,7 @@ static const struct shk_variant variants[] = {
     {"subgroup-float-24x4", 24, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_FLOAT, SHK_FORM_SUBGROUP, false, true},
     {"dot-8x4", 8, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, true, true},
     {"dot-16x2", 16, 2, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_PLAIN, false, true},
+    {"dot-mixed-8x4", 8, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT_MIXED, SHK_FORM_PLAIN, false, true},
     {"rows-4x4x2", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_ROWS, true, true, 2},
     {"rows-8x4x2", 8, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_INT, SHK_FORM_ROWS, false, true, 2},
     {"rows-dot-4x4x2", 4, 4, SHK_WEIGHTS_UNIFORM, SHK_ARITHMETIC_DOT, SHK_FORM_ROWS, true, true, 2},

@@ -97,6 +97,17 @@ static void pack_channel(const struct shk_filters *f, uint32_t o, uint32_t lane,
             }
 }
 
+/* What input_offset makes of the sum of channel `o`, modulo 2^32. */
+static uint32_t offset_sum(const struct shk_filters *f, uint32_t o)
+{
+    uint32_t sum = 0;
+    size_t size = (size_t)f->taps * f->depth;
+    int32_t zero_point = f->parts > 1 ? f->conv.weight_zero_point : 0;
+    for (size_t i = 0; i < size && f->input_offset; i++)
+        sum += (uint32_t)(f->input_offset * (f->conv.weights[o * size + i] - zero_point));
+    return sum;
+}
+
 /* `out` is zeroed: channels of other groups, and past the last, weigh nothing. */
 static void pack_slice(const struct shk_graph *graph, const struct shk_op *op, const struct shk_filters *f,
                        uint32_t slice, void *out)
@@ -116,7 +127,7 @@ static void pack_slice(const struct shk_graph *graph, const struct shk_op *op, c
         if (channel == UINT32_MAX)
             continue;
         struct shk_channel_quant q = shk_filters_quant(graph, op, f, channel);
-        quant[c] = q.bias;
+        quant[c] = (int32_t)((uint32_t)q.bias - offset_sum(f, channel));
         quant[f->channels + c] = q.multiplier;
         quant[2 * f->channels + c] = q.shift;
         pack_channel(f, channel, c, first, end, weights);

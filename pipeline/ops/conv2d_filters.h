@@ -14,6 +14,7 @@ struct shk_filters {
     uint32_t words;    /* input words per tap, at most */
     uint32_t parts;    /* 1; 3 if weight - zero point is stored as a sum of three bytes */
     uint32_t taps;
+    int32_t input_offset; /* what the kernel adds to each input, padding included; shk_filters_plan() sets 0 */
     size_t slice_bytes;
     /* Of a pixel's channels as the output has them: all of them, in one row, or rows of fewer (fuse_reshape.c). The
      * last word of a row may have lanes without a channel. */

@@ -92,7 +92,10 @@ struct shk_filters shk_conv2d_plain_plan(const struct shk_lowering *lowering, co
 {
     size_t limit = shk_variant_weight_bytes(variant, shk_lower_device(lowering));
     struct shk_filters f = choose_tile(lowering, variant, limit, tile);
-    return f.slices ? f : choose_tile(lowering, variant, SIZE_MAX, tile);
+    if (!f.slices)
+        f = choose_tile(lowering, variant, SIZE_MAX, tile);
+    f.input_offset = variant->arithmetic == SHK_ARITHMETIC_DOT_MIXED ? 128 : 0;
+    return f;
 }
 
 bool shk_conv2d_plain_fits(const struct shk_graph *graph, const struct shk_op *op, const struct shk_device *device,
@@ -124,7 +127,8 @@ static const struct shk_shader *choose_shader(const struct shk_variant *variant,
     };
     if (texels)
         return &shk_shader_conv2d_subgroup_texels;
-    uint32_t row = tile->subgroup ? 2 : variant->arithmetic == SHK_ARITHMETIC_DOT ? 1 : 0;
+    bool dot = variant->arithmetic == SHK_ARITHMETIC_DOT || variant->arithmetic == SHK_ARITHMETIC_DOT_MIXED;
+    uint32_t row = tile->subgroup ? 2 : dot ? 1 : 0;
     return shaders[row][limit == SIZE_MAX ? 2 : limit < SHK_UNIFORM_MAX ? 1 : 0];
 }
 
@@ -199,8 +203,8 @@ void shk_conv2d_plain_emit(struct shk_lowering *lowering, const struct shk_filte
     struct shk_dispatch dispatch = {
         .shader = choose_shader(variant, tile, limit, texels),
         .spec = {tile->channels, tile->pixels, pointwise, push.zero_points >> 8 != 0,
-                 variant->arithmetic == SHK_ARITHMETIC_FLOAT, epilogue->steps},
-        .spec_count = 6,
+                 variant->arithmetic == SHK_ARITHMETIC_FLOAT, epilogue->steps, f->input_offset != 0},
+        .spec_count = 7,
         .push = &push,
         .push_size = sizeof(push),
         .iterations = f->parts * (1 + f->taps * (UINT64_C(2) + f->words)), /* rows, columns, words */
