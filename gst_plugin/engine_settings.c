@@ -28,6 +28,7 @@ GType engine_fusion_get_type(void)
         {SHK_FUSION_INVERTED, "Such a pair and the pointwise CONV_2D in front into one, where the tuner chose so",
          "inverted"},
         {SHK_FUSION_HEADS, "Small convolutions that do not depend on each other into one dispatch", "heads"},
+        {SHK_FUSION_PARTS, "CONCATENATION and SPLIT into what writes or reads the parts", "parts"},
         {0, NULL, NULL},
     };
     if (g_once_init_enter(&type))

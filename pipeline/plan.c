@@ -188,8 +188,8 @@ static enum shk_status check_types(const struct shk_graph *graph, const struct s
     return SHK_OK;
 }
 
-enum shk_status shk_plan_create(const struct shk_graph *graph, bool keep_tensors, struct shk_plan **out,
-                                struct shk_error *error)
+enum shk_status shk_plan_create(const struct shk_graph *graph, bool keep_tensors, bool share_parts,
+                                struct shk_plan **out, struct shk_error *error)
 {
     size_t tensors = SHK_MAX(graph->tensor_count, 1u), ops = SHK_MAX(graph->op_count, 1u);
     struct shk_plan *plan = calloc(1, sizeof(*plan));
@@ -208,7 +208,10 @@ enum shk_status shk_plan_create(const struct shk_graph *graph, bool keep_tensors
         status = shk_fail_oom(error, tensors * sizeof(*storage), "memory plan");
         goto done;
     }
-    choose_sharing(graph, keep_tensors, flags, storage, delta);
+    if (share_parts)
+        choose_sharing(graph, keep_tensors, flags, storage, delta);
+    else
+        assign(graph, keep_tensors, flags, storage, delta);
     status = check_types(graph, storage, error);
     if (!status)
         status = place(graph, storage, plan, error);

@@ -19,10 +19,11 @@ struct shk_plan {
     uint32_t block_count;
 };
 
-/* keep_tensors: every tensor stays alive to the end, so that all can be read after a run.
- * Errors: SHK_ERROR_UNSUPPORTED (an INT64 activation), out of host memory. */
-enum shk_status shk_plan_create(const struct shk_graph *graph, bool keep_tensors, struct shk_plan **plan,
-                                struct shk_error *error);
+/* keep_tensors: every tensor stays alive to the end, so that all can be read after a run. share_parts: concatenations
+ * and splits need not copy (SHK_FUSION_PARTS). Errors: SHK_ERROR_UNSUPPORTED (an INT64 activation), out of host memory.
+ */
+enum shk_status shk_plan_create(const struct shk_graph *graph, bool keep_tensors, bool share_parts,
+                                struct shk_plan **plan, struct shk_error *error);
 void shk_plan_destroy(struct shk_plan **plan);
 
 /* The view a tensor has when nothing shares storage with it: offset 0, stride == words. */

@@ -215,7 +215,7 @@ static enum shk_status plan_fused(const struct shk_model *model, uint32_t no_fus
     struct shk_fused *fused = NULL;
     enum shk_status status = shk_fuse(shk_model_graph(model), no_fusion, NULL, &fused, error);
     if (!status)
-        status = shk_plan_create(&fused->graph, false, plan, error);
+        status = shk_plan_create(&fused->graph, false, !(no_fusion & SHK_FUSION_PARTS), plan, error);
     shk_fuse_destroy(&fused);
     return status;
 }

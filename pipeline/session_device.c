@@ -54,7 +54,8 @@ static enum shk_status fuse_and_plan(struct shk_session *session, struct shk_err
     enum shk_status status = shk_fuse(session->graph, without, chains, &session->fused, error);
     free(chains);
     if (!status)
-        status = shk_plan_create(&session->fused->graph, keep, &session->plan, error);
+        status = shk_plan_create(&session->fused->graph, keep, !(session->params.no_fusion & SHK_FUSION_PARTS),
+                                 &session->plan, error);
     session->info.plan_ns = shk_time_ns() - start;
     return status;
 }

@@ -81,6 +81,7 @@ gboolean cli_parse_no_fusion(const char *option, const char *list, gpointer data
         {"all", SHK_FUSION_ALL},     {"pad", SHK_FUSION_PAD},           {"add", SHK_FUSION_ADD},
         {"table", SHK_FUSION_TABLE}, {"reshape", SHK_FUSION_RESHAPE},   {"input", SHK_FUSION_INPUT},
         {"pair", SHK_FUSION_PAIR},   {"inverted", SHK_FUSION_INVERTED}, {"heads", SHK_FUSION_HEADS},
+        {"parts", SHK_FUSION_PARTS},
     };
     struct cli *cli = data;
     char **names = g_strsplit(list, ",", -1);
@@ -95,7 +96,7 @@ gboolean cli_parse_no_fusion(const char *option, const char *list, gpointer data
         if (!good)
             g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
                         "%s=%s: '%s' is no kind of fusion; there are pad, add, table, reshape, input, pair, inverted, "
-                        "heads, and all",
+                        "heads, parts, and all",
                         option, list, names[i]);
     }
     g_strfreev(names);

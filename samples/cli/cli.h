@@ -65,9 +65,13 @@ int cli_fail_status(const struct shk_error *error);
 int cli_fail_gerror(int code, GError *error);
 
 /* The option --no-fusion[=LIST], for the entries of a subcommand. */
-#define CLI_NO_FUSION                                                                                            \
-    {"no-fusion", 0, 0, G_OPTION_ARG_CALLBACK, cli_parse_no_fusion,                                              \
-     "Give ops dispatches of their own that others could do: all, or those of a list (pad,add,table,reshape,input,pair,inverted,heads)", "LIST"}
+#define CLI_NO_FUSION                                                                                                  \
+    {                                                                                                                  \
+        "no-fusion", 0, 0, G_OPTION_ARG_CALLBACK, cli_parse_no_fusion,                                                 \
+            "Give ops dispatches of their own that others could do: all, or those of a list "                          \
+            "(pad,add,table,reshape,input,pair,inverted,heads,parts)",                                                 \
+            "LIST"                                                                                                     \
+    }
 gboolean cli_parse_no_fusion(const char *option, const char *list, gpointer data, GError **error);
 
 /* Parses argv (argv[0] is the subcommand) with `entries` and the options of every subcommand. `min` and `max`

@@ -279,11 +279,11 @@ static void simulate_op(struct simulation *s, uint32_t i)
             expect_rows(s, op->inputs[k], i);
 }
 
-static void simulate(const struct shk_graph *graph, bool keep)
+static void simulate_sharing(const struct shk_graph *graph, bool keep, bool parts)
 {
     struct shk_error error;
     struct shk_plan *plan = NULL;
-    test_ok(shk_plan_create(graph, keep, &plan, &error), &error);
+    test_ok(shk_plan_create(graph, keep, parts, &plan, &error), &error);
     ck_assert_uint_le(plan->report.lower_bound, plan->report.arena_peak);
     if (!keep)
         ck_assert_uint_le(plan->report.lower_bound, plan->report.no_reuse + 1000 * graph->op_count);
@@ -314,6 +314,12 @@ static void simulate(const struct shk_graph *graph, bool keep)
     shk_plan_destroy(&plan);
 }
 
+static void simulate(const struct shk_graph *graph, bool keep)
+{
+    simulate_sharing(graph, keep, true);
+    simulate_sharing(graph, keep, false);
+}
+
 /* The blocks are the plan: none in the way of another, the peak where the last one ends, every tensor in one. */
 static void check_blocks(const struct shk_graph *graph)
 {
@@ -321,7 +327,7 @@ static void check_blocks(const struct shk_graph *graph)
     struct shk_plan *plan;
     uint64_t end = 0, most = 0;
     uint32_t tensors = 0, expected = 0;
-    test_ok(shk_plan_create(graph, false, &plan, &error), &error);
+    test_ok(shk_plan_create(graph, false, true, &plan, &error), &error);
     for (uint32_t i = 0; i < plan->block_count; i++) {
         const struct shk_memory_block *a = &plan->blocks[i];
         end = SHK_MAX(end, a->offset + a->bytes);
@@ -376,7 +382,7 @@ START_TEST(test_concat_is_free)
     add_op(graph, &work, &in, 1, parts[1]);
     add_op(graph, &concat, parts, 2, out);
     test_ok(shk_graph_set_io(graph, &in, 1, &out, 1, &error), &error);
-    test_ok(shk_plan_create(graph, false, &plan, &error), &error);
+    test_ok(shk_plan_create(graph, false, true, &plan, &error), &error);
     ck_assert_uint_eq(plan->views[parts[0]].offset, plan->views[out].offset);
     ck_assert_uint_eq(plan->views[parts[1]].offset, plan->views[out].offset + 2);
     ck_assert_uint_eq(plan->views[parts[1]].stride, 4);
@@ -409,7 +415,7 @@ START_TEST(test_maps_work_in_place)
         add_op(graph, &map, &t[i], 1, t[i + 1]);
     add_op(graph, &map, (uint32_t[]){t[4], t[1]}, 2, t[5]);
     test_ok(shk_graph_set_io(graph, &t[0], 1, &t[5], 1, &error), &error);
-    test_ok(shk_plan_create(graph, false, &plan, &error), &error);
+    test_ok(shk_plan_create(graph, false, true, &plan, &error), &error);
     ck_assert_uint_eq(plan->block_count, 2);
     ck_assert_uint_eq(plan->report.arena_peak, 2 * 128);
     ck_assert_uint_eq(plan->views[t[0]].offset, plan->views[t[1]].offset);
@@ -434,7 +440,7 @@ START_TEST(test_split_is_free)
     add_op(graph, &work, &out[0], 1, out[2]);
     add_op(graph, &work, &out[1], 1, out[3]);
     test_ok(shk_graph_set_io(graph, &in, 1, out + 2, 2, &error), &error);
-    test_ok(shk_plan_create(graph, false, &plan, &error), &error);
+    test_ok(shk_plan_create(graph, false, true, &plan, &error), &error);
     ck_assert_uint_eq(plan->views[out[0]].offset, plan->views[in].offset);
     ck_assert_uint_eq(plan->views[out[1]].offset, plan->views[in].offset + 2);
     ck_assert_uint_eq(plan->views[out[1]].stride, 3);

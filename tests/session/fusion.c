@@ -419,6 +419,37 @@ START_TEST(parts_with_scales_of_their_own_cost_nothing)
 }
 END_TEST
 
+/* ---- parts ---- */
+
+/* Two convolutions are put together; each half of that is read by one more. */
+START_TEST(parts_stay_where_they_are)
+{
+    struct net n = net_int8(6);
+    const int32_t whole[] = {1, NET_HEIGHT, NET_WIDTH, 16}, half[] = {1, NET_HEIGHT, NET_WIDTH, 8}, axis = 3;
+    int32_t x = n.x, parts[2], halves[2], outputs[2];
+    for (int32_t i = 0; i < 2; i++) {
+        n.x = x;
+        n.channels = 6;
+        net_conv(&n, 8, true);
+        parts[i] = n.x;
+        halves[i] = net_tensor(&n, 4, half, 0.05f, 5);
+    }
+    net_op(&n, "CONCATENATION", parts, 2, net_tensor(&n, 4, whole, 0.05f, 5), "axis=3");
+    int32_t split[] = {shk_builder_tensor(n.b, "axis", SHK_DTYPE_INT32, 0, NULL, 0, NULL, NULL, 0, &axis, 4), n.x};
+    shk_builder_op(n.b, "SPLIT", split, 2, halves, 2, "num_splits=2");
+    for (int32_t i = 0; i < 2; i++) {
+        n.x = halves[i];
+        n.channels = 8;
+        net_conv(&n, 4, true);
+        outputs[i] = n.x;
+    }
+    struct shk_model *model = net_finish(&n, outputs, 2);
+    ck_assert_uint_eq(net_dispatches(model, 0), 4);
+    ck_assert_uint_eq(net_dispatches(model, SHK_FUSION_PARTS), 8);
+    net_check_without(model, SHK_FUSION_PARTS, (const uint32_t[]){0, 1, 2, 3, 4, 5});
+}
+END_TEST
+
 /* ---- the input ---- */
 
 /* A picture of `dtype`, quantized by an op of the model. */
@@ -546,6 +577,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, rows_stay_without_gaps);
     tcase_add_test(tcase, maps_go_through_concatenations);
     tcase_add_test(tcase, parts_with_scales_of_their_own_cost_nothing);
+    tcase_add_test(tcase, parts_stay_where_they_are);
     tcase_add_test(tcase, pictures_are_quantized_as_they_are_written);
     tcase_add_test(tcase, an_input_that_others_see_is_quantized_behind);
     tcase_add_test(tcase, what_is_no_kind_is_refused);

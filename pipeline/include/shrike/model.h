@@ -125,7 +125,10 @@ enum shk_fusion {
     /* Such a pair and the pointwise CONV_2D in front of it, an inverted residual (MobileNetV2), into the last of the
      * three, where shk_tune() found that the device is faster so */
     SHK_FUSION_INVERTED = 1 << 7,
-    SHK_FUSION_ALL = (1 << 8) - 1,
+    /* CONCATENATION, SPLIT and the like: by what writes the parts where they lie in the whole, or reads them there; not
+     * where that would take more memory. They are not said to be in another op, but take no dispatch. */
+    SHK_FUSION_PARTS = 1 << 8,
+    SHK_FUSION_ALL = (1 << 9) - 1,
 };
 
 /* into[i]: the op that op i is fused into in a device session with this no_fusion; i itself if it was not fused. An op
