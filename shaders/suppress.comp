@@ -1,6 +1,6 @@
 // Non-maximum suppression of the candidates that select.comp found, as pipeline/nms.c does it, to the same boxes in the
 // same order: of all that are left the best is kept, and those of its class that overlap it too much go. One workgroup
-// per lane; an entry of the list belongs to one invocation. SPDX-License-Identifier: LGPL-2.1-or-later
+// per lane. SPDX-License-Identifier: LGPL-2.1-or-later
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -8,7 +8,8 @@
 
 layout(push_constant) uniform shk_push { shk_suppress_push p; };
 
-layout(set = 0, binding = SHK_BINDING_FRAME, std430) buffer shk_candidates_buffer { uint candidates[]; };
+// Coherent, as one invocation writes the second list and another one reads it.
+layout(set = 0, binding = SHK_BINDING_FRAME, std430) coherent buffer shk_candidates_buffer { uint candidates[]; };
 layout(set = 0, binding = SHK_BINDING_HEADER, std430) writeonly buffer shk_kept_buffer { uint kept[]; };
 
 #define NONE 0xffffffffu
