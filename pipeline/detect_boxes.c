@@ -109,9 +109,11 @@ uint32_t shk_boxes_capacity(const struct shk_detector *detector, const struct sh
 struct shk_values shk_boxes_values(const struct shk_decode *frame, uint32_t output)
 {
     const struct shk_tensor *t = &frame->graph->tensors[frame->graph->outputs[output]];
-    const struct shk_tensor *quantized = shk_output_quantized(frame->graph, output);
-    if (t->dtype == SHK_DTYPE_FLOAT32)
+    if (t->dtype == SHK_DTYPE_FLOAT32) {
+        const struct shk_tensor *quantized =
+            frame->detector->softmax ? shk_output_quantized(frame->graph, output) : NULL;
         return (struct shk_values){.real = frame->outputs[output], .scale = quantized ? quantized->quant.scales[0] : 0};
+    }
     return (struct shk_values){NULL, frame->outputs[output], t->quant.scales[0], t->quant.zero_points[0]};
 }
 

@@ -38,7 +38,7 @@ uint32_t shk_boxes_capacity(const struct shk_detector *detector, const struct sh
 struct shk_values {
     const float *real; /* NULL: quantized */
     const int8_t *quantized;
-    float scale; /* of real ones, too, where DEQUANTIZE made them; else 0 */
+    float scale; /* of real ones for a softmax, too, where DEQUANTIZE made them; else 0 */
     int32_t zero_point;
 };
 struct shk_values shk_boxes_values(const struct shk_decode *frame, uint32_t output);

@@ -15,6 +15,11 @@ size_t shk_variant_weight_bytes(const struct shk_variant *variant, const struct 
     return small ? SHK_UNIFORM_MIN : SHK_UNIFORM_MAX;
 }
 
+bool shk_variant_is_dot(const struct shk_variant *variant)
+{
+    return variant->arithmetic == SHK_ARITHMETIC_DOT || variant->arithmetic == SHK_ARITHMETIC_DOT_MIXED;
+}
+
 enum shk_chain shk_variant_chain(const struct shk_variant *variant)
 {
     if (!variant || (variant->form != SHK_FORM_PAIR && variant->form != SHK_FORM_INVERTED))
@@ -33,8 +38,7 @@ const struct shk_variant *shk_variant_find(const struct shk_op_def *def, const c
 bool shk_variant_fits(const struct shk_variant *variant, const struct shk_graph *graph, const struct shk_op *op,
                       const struct shk_device *device)
 {
-    bool dot = variant->arithmetic == SHK_ARITHMETIC_DOT || variant->arithmetic == SHK_ARITHMETIC_DOT_MIXED;
-    if (dot && !device->info.integer_dot_product)
+    if (shk_variant_is_dot(variant) && !device->info.integer_dot_product)
         return false;
     return variant == op->def->variants || !op->def->fits || op->def->fits(graph, op, device, variant);
 }

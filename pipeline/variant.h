@@ -67,6 +67,9 @@ struct shk_variant {
 /* Bytes of weights that a kernel of the variant sees at once on the device; SIZE_MAX: any number. */
 size_t shk_variant_weight_bytes(const struct shk_variant *variant, const struct shk_device *device);
 
+/* Whether it takes VK_KHR_shader_integer_dot_product. */
+bool shk_variant_is_dot(const struct shk_variant *variant);
+
 /* What the kernel is for; NULL: SHK_CHAIN_NONE. */
 enum shk_chain shk_variant_chain(const struct shk_variant *variant);
 

@@ -26,10 +26,10 @@ layout(constant_id = SHK_SPEC_FIRST + 3) const uint WINDOW_SUM = 0u; /* weights 
 
 layout(constant_id = SHK_SPEC_FIRST + 4) const uint FLOAT = 0u; /* sums in floats; the caller knows that they are exact */
 
-layout(constant_id = SHK_SPEC_FIRST + 6) const uint MIXED = 0u; /* SHK_DOT: inputs are taken as unsigned, 128 more */
-
 layout(constant_id = SHK_SPEC_FIRST + 5) const uint EPILOGUE = 0u; /* SHK_EPILOGUE_* */
 #include "epilogue.glsl"
+
+layout(constant_id = SHK_SPEC_FIRST + 6) const uint MIXED = 0u; /* SHK_DOT: inputs are taken as unsigned, 128 more */
 
 #ifdef SHK_JOINED
 layout(push_constant, std430) uniform push_block { shk_joined_push joined; };

@@ -77,7 +77,9 @@ struct shk_channel_quant shk_filters_quant(const struct shk_graph *graph, const 
     for (size_t i = 0; i < size; i++)
         sum += (uint32_t)(f->conv.weights[o * size + i] - f->conv.weight_zero_point);
     struct shk_multiplier m = shk_conv_multiplier(graph, op, o);
-    return (struct shk_channel_quant){shk_conv_fold_bias(&f->conv, o, (int32_t)sum), m.multiplier, m.shift};
+    uint32_t bias = (uint32_t)shk_conv_fold_bias(&f->conv, o, (int32_t)sum);
+    uint32_t packed = f->parts > 1 ? sum : sum + (uint32_t)f->conv.weight_zero_point * (uint32_t)size;
+    return (struct shk_channel_quant){(int32_t)(bias - f->input_offset * packed), m.multiplier, m.shift};
 }
 
 /* Weights of output channel `o`, the `lane`-th of a slice whose input words are [first, end). */
@@ -95,17 +97,6 @@ static void pack_channel(const struct shk_filters *f, uint32_t o, uint32_t lane,
                 size_t at = ((size_t)(channel / 4) * f->channels + lane) * 4 + channel % 4;
                 weights[at] = weight_part(filter[(size_t)tap * f->depth + i] - zero_point, part);
             }
-}
-
-/* What input_offset makes of the sum of channel `o`, modulo 2^32. */
-static uint32_t offset_sum(const struct shk_filters *f, uint32_t o)
-{
-    uint32_t sum = 0;
-    size_t size = (size_t)f->taps * f->depth;
-    int32_t zero_point = f->parts > 1 ? f->conv.weight_zero_point : 0;
-    for (size_t i = 0; i < size && f->input_offset; i++)
-        sum += (uint32_t)(f->input_offset * (f->conv.weights[o * size + i] - zero_point));
-    return sum;
 }
 
 /* `out` is zeroed: channels of other groups, and past the last, weigh nothing. */
@@ -127,7 +118,7 @@ static void pack_slice(const struct shk_graph *graph, const struct shk_op *op, c
         if (channel == UINT32_MAX)
             continue;
         struct shk_channel_quant q = shk_filters_quant(graph, op, f, channel);
-        quant[c] = (int32_t)((uint32_t)q.bias - offset_sum(f, channel));
+        quant[c] = q.bias;
         quant[f->channels + c] = q.multiplier;
         quant[2 * f->channels + c] = q.shift;
         pack_channel(f, channel, c, first, end, weights);

@@ -14,7 +14,7 @@ struct shk_filters {
     uint32_t words;    /* input words per tap, at most */
     uint32_t parts;    /* 1; 3 if weight - zero point is stored as a sum of three bytes */
     uint32_t taps;
-    int32_t input_offset; /* what the kernel adds to each input, padding included; shk_filters_plan() sets 0 */
+    uint32_t input_offset; /* what the kernel adds to each input, padding included; shk_filters_plan() sets 0 */
     size_t slice_bytes;
     /* Of a pixel's channels as the output has them: all of them, in one row, or rows of fewer (fuse_reshape.c). The
      * last word of a row may have lanes without a channel. */
@@ -31,7 +31,7 @@ struct shk_filters shk_filters_plan(const struct shk_graph *graph, const struct 
 /* The channel in lane `lane` of a pixel's words, or UINT32_MAX. */
 uint32_t shk_filters_channel(const struct shk_filters *f, uint32_t lane);
 
-/* Bias with the zero point folded in, multiplier and shift of channel `o`. */
+/* Bias with zero point and input_offset folded in, multiplier and shift of channel `o`. */
 struct shk_channel_quant {
     int32_t bias, multiplier, shift;
 };

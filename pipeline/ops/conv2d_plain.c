@@ -127,8 +127,7 @@ static const struct shk_shader *choose_shader(const struct shk_variant *variant,
     };
     if (texels)
         return &shk_shader_conv2d_subgroup_texels;
-    bool dot = variant->arithmetic == SHK_ARITHMETIC_DOT || variant->arithmetic == SHK_ARITHMETIC_DOT_MIXED;
-    uint32_t row = tile->subgroup ? 2 : dot ? 1 : 0;
+    uint32_t row = tile->subgroup ? 2 : shk_variant_is_dot(variant) ? 1 : 0;
     return shaders[row][limit == SIZE_MAX ? 2 : limit < SHK_UNIFORM_MAX ? 1 : 0];
 }
 
